@@ -1,0 +1,57 @@
+"""One way to show progress: a rich bar on a terminal, one plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+T = TypeVar("T")
+console = Console(stderr=True)
+PLAIN_EVERY_S = 20.0
+
+
+class Bar:
+    """A progress bar with a free status text: `with Bar("train", 100) as bar: bar.step(status="loss 0.1")`."""
+
+    def __init__(self, title: str, total: int | None, done: int = 0) -> None:
+        self.title, self.total, self.done = title, total, done
+        self._rich: Progress | None = None
+        self._said = time.monotonic()
+
+    def __enter__(self) -> Bar:
+        if console.is_terminal:
+            self._rich = Progress(
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                TimeRemainingColumn(), TextColumn("{task.fields[status]}"), console=console, transient=False,
+            )
+            self._rich.start()
+            self._task = self._rich.add_task(self.title, total=self.total, completed=self.done, status="")
+        return self
+
+    def step(self, count: int = 1, status: str = "") -> None:
+        """Advance by `count`, optionally replacing the status text."""
+        self.done += count
+        if self._rich is not None:
+            self._rich.update(self._task, advance=count, **({"status": status} if status else {}))
+        elif time.monotonic() - self._said > PLAIN_EVERY_S:
+            self._said = time.monotonic()
+            print(f"{self.title}: {self.done}/{self.total or '?'} {status}".rstrip(), file=sys.stderr, flush=True)
+
+    def __exit__(self, *_: object) -> None:
+        if self._rich is not None:
+            self._rich.stop()
+
+
+def track(items: Iterable[T], title: str, total: int | None = None) -> Iterator[T]:
+    """Iterate over `items` with a bar."""
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)
+    with Bar(title, total) as bar:
+        for item in items:
+            yield item
+            bar.step()
