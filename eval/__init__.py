@@ -1,0 +1,1 @@
+"""Protocol, metrics, records and the harness that fills the tables."""
