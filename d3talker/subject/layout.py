@@ -1,0 +1,246 @@
+"""The subject folder: every name in it, and a reader that says what is missing and which command makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from d3talker.errors import UserError
+from d3talker.files import read_json, read_npy, sha256_file, sha256_json
+from d3talker.subject import palette
+from d3talker.subject.palette import Label
+
+SCHEMA = 1
+TEST_FRAMES = 301  # InsTaG data_utils/split.py:51-54: the last 25 * 12 + 1 frames are val
+FEATURES = {  # name -> file, best first; DeepSpeech goes by two names in the official codes (protocol 1.5)
+    "deepspeech": ("aud_ds.npy", "aud.npy"),
+    "mel": ("aud_mel.npy",),
+    "hubert": ("aud_hu.npy",),
+    "wav2vec2": ("aud_eo.npy",),
+}
+OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths inside a subject folder, as RAD-NeRF, ER-NeRF, TalkingGaussian and InsTaG name them."""
+
+    root: Path
+
+    def transforms(self, split: str) -> Path:
+        return self.root / f"transforms_{split}.json"
+
+    def image(self, folder: str, img_id: int, suffix: str = ".jpg") -> Path:
+        """folder: ori_imgs | gt_imgs (.jpg), parsing | torso_imgs (.png); ori_imgs with suffix .lms holds landmarks."""
+        return self.root / folder / f"{img_id}{suffix}"
+
+    @property
+    def background(self) -> Path:
+        return self.root / "bc.jpg"
+
+    @property
+    def audio(self) -> Path:
+        return self.root / "aud.wav"
+
+    @property
+    def meta(self) -> Path:
+        return self.root / "subject.json"
+
+    @property
+    def track(self) -> Path:
+        return self.root / "track_params.pt"
+
+    @property
+    def action_units(self) -> Path:
+        return self.root / "au.csv"
+
+    @property
+    def identity(self) -> Path:
+        """float32 [I]: identity coefficients of the fitted face model."""
+        return self.root / "motion" / "identity.npy"
+
+    @property
+    def expression(self) -> Path:
+        """float32 [T, E]: expression coefficients of every frame, tracked."""
+        return self.root / "motion" / "expression.npy"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One row of a transforms file; `c2w` is [4, 4], OpenGL axes, in head-fixed coordinates."""
+
+    img_id: int
+    aud_id: int
+    c2w: np.ndarray
+
+
+class Subject:
+    """Read a subject folder made by `d3talker prepare`, `d3talker synth`, or any official code of the family."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        self.layout = Layout(self.root)
+        if not self.root.is_dir():
+            raise UserError(f"{self.root} is not a folder; make it with: d3talker prepare VIDEO --out {self.root}")
+        for split in ("train", "val"):
+            self._need(self.layout.transforms(split))
+
+    @property
+    def name(self) -> str:
+        return self.root.resolve().name
+
+    @cached_property
+    def meta(self) -> dict[str, Any]:
+        """subject.json, or an empty dict for a folder made by others."""
+        return read_json(self.layout.meta) if self.layout.meta.exists() else {}
+
+    @cached_property
+    def data_hash(self) -> str:
+        """SHA-256 over the files that decide a result: transforms, sound, and every ground-truth image."""
+        files = [self.layout.transforms("train"), self.layout.transforms("val"), self.layout.audio]
+        files += [self.gt_path(f.img_id) for f in self.frames("train") + self.frames("val")]
+        return sha256_json([[p.name, sha256_file(self._need(p))] for p in files])
+
+    def frames(self, split: str) -> list[Frame]:
+        """All rows of transforms_{split}.json, in file order.  split: train | val."""
+        return [
+            Frame(int(row["img_id"]), int(row["aud_id"]), np.array(row["transform_matrix"], np.float64))
+            for row in self._transforms(split)["frames"]
+        ]
+
+    def _transforms(self, split: str) -> dict[str, Any]:
+        path = self._need(self.layout.transforms(split))
+        value = read_json(path)
+        if not {"focal_len", "cx", "cy", "frames"} <= set(value) or not value["frames"]:
+            raise UserError(f"{path} lacks focal_len, cx, cy or frames; make it again with: d3talker prepare")
+        return value
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels, read off the first ground-truth image."""
+        return self.gt(self.frames("train")[0].img_id).shape[:2]  # type: ignore[return-value]
+
+    @cached_property
+    def K(self) -> np.ndarray:
+        """Intrinsics [3, 3] in pixels; pixel centres lie at integer + 0.5."""
+        t = self._transforms("train")
+        return np.array([[t["focal_len"], 0, t["cx"]], [0, t["focal_len"], t["cy"]], [0, 0, 1]], np.float64)
+
+    @staticmethod
+    def viewmats(frames: Sequence[Frame]) -> np.ndarray:
+        """World-to-camera matrices [T, 4, 4], OpenCV axes."""
+        return np.stack([np.linalg.inv(f.c2w @ OPENGL_TO_OPENCV) for f in frames])
+
+    def gt_path(self, img_id: int) -> Path:
+        return self._either("gt_imgs", img_id)
+
+    def gt(self, img_id: int) -> np.ndarray:
+        """Ground truth uint8 RGB [H, W, 3]: the frame with its background replaced by bc.jpg."""
+        return self._read(self.gt_path(img_id))
+
+    def original(self, img_id: int) -> np.ndarray:
+        """The frame as filmed, uint8 RGB [H, W, 3]."""
+        return self._read(self._either("ori_imgs", img_id))
+
+    def background(self) -> np.ndarray:
+        """bc.jpg, uint8 RGB [H, W, 3]."""
+        return self._read(self._need(self.layout.background))
+
+    def torso(self, img_id: int) -> np.ndarray:
+        """Torso and neck, uint8 RGBA [H, W, 4]."""
+        return self._read(self._need(self.layout.image("torso_imgs", img_id, ".png")), alpha=True)
+
+    def torso_over_background(self, img_id: int) -> np.ndarray:
+        """What stands behind the head: the real torso over bc.jpg, uint8 RGB [H, W, 3] (torso mode "gt")."""
+        torso = self.torso(img_id).astype(np.float32)
+        alpha = torso[..., 3:] / 255
+        return np.round(torso[..., :3] * alpha + self.background() * (1 - alpha)).astype(np.uint8)
+
+    def labels(self, img_id: int) -> np.ndarray:
+        """Parsing as Label values, uint8 [H, W]."""
+        return palette.decode(self._read(self._need(self.layout.image("parsing", img_id, ".png"))))
+
+    def mask(self, img_id: int, *labels: Label) -> np.ndarray:
+        """True where the pixel shows one of `labels`; bool [H, W]."""
+        return np.isin(self.labels(img_id), labels)
+
+    def landmarks(self, img_ids: Sequence[int]) -> np.ndarray:
+        """68 iBUG points [T, 68, 2] in pixels (x, y), the top-left pixel's centre at (0, 0)."""
+        points = []
+        for img_id in img_ids:
+            path = self._need(self.layout.image("ori_imgs", img_id, ".lms"))
+            values = np.fromstring(path.read_text(), sep=" ", dtype=np.float64)
+            if values.size != 136 or not np.isfinite(values).all():
+                raise UserError(f"{path} does not hold 68 rows of 'x y'; make it again with: d3talker prepare")
+            points.append(values.reshape(68, 2))
+        return np.stack(points)
+
+    def feature_name(self, wanted: str = "auto") -> str:
+        """The audio features that are there: `wanted` itself, or for "auto" the best of FEATURES."""
+        names = list(FEATURES) if wanted == "auto" else [wanted]
+        for name in names:
+            if name not in FEATURES:
+                raise UserError(f"audio features '{name}' are unknown; choose one of {', '.join(FEATURES)}")
+            if any((self.root / file).exists() for file in FEATURES[name]):
+                return name
+        raise UserError(f"{self.root} has no {wanted} audio features; make them with: d3talker prepare")
+
+    def features(self, wanted: str = "auto") -> np.ndarray:
+        """Audio features of every frame, float32 [T, 16, 29] for deepspeech and mel."""
+        name = self.feature_name(wanted)
+        path = next(p for p in (self.root / file for file in FEATURES[name]) if p.exists())
+        values = read_npy(path).astype(np.float32)
+        if not np.isfinite(values).all():
+            raise UserError(f"{path} holds NaN or infinity; make it again with: d3talker prepare")
+        return values
+
+    def expression(self) -> np.ndarray:
+        """Tracked expression coefficients of every frame, float32 [T, E]."""
+        return read_npy(self._need(self.layout.expression)).astype(np.float32)
+
+    def identity(self) -> np.ndarray:
+        """Fitted identity coefficients, float32 [I]."""
+        return read_npy(self._need(self.layout.identity)).astype(np.float32)
+
+    def _either(self, folder: str, img_id: int) -> Path:
+        png = self.layout.image(folder, img_id, ".png")
+        return png if png.exists() else self._need(self.layout.image(folder, img_id))
+
+    def _need(self, path: Path) -> Path:
+        if not path.exists():
+            raise UserError(f"{path} is missing; make it with: d3talker prepare VIDEO --out {self.root}")
+        return path
+
+    @staticmethod
+    def _read(path: Path, alpha: bool = False) -> np.ndarray:
+        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED if alpha else cv2.IMREAD_COLOR)
+        if image is None or (alpha and image.shape[-1] != 4):
+            raise UserError(f"{path} is not a readable {'RGBA ' if alpha else ''}image; make it again")
+        return cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if alpha else cv2.COLOR_BGR2RGB)
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Write uint8 RGB or RGBA [H, W, 3|4] as PNG or JPEG (quality 100, no chroma subsampling) by the path's suffix."""
+    order = cv2.COLOR_RGBA2BGRA if image.shape[-1] == 4 else cv2.COLOR_RGB2BGR
+    options = [cv2.IMWRITE_JPEG_QUALITY, 100, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), cv2.cvtColor(image, order), options if path.suffix == ".jpg" else []):
+        raise UserError(f"{path} cannot be written; check the disk's space and the folder's permissions")
+
+
+def write_landmarks(path: Path, points: np.ndarray) -> None:
+    """Write [68, 2] pixel coordinates as the .lms text of the official codes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savetxt(path, points, fmt="%.4f")
+
+
+def transforms(focal: float, size: tuple[int, int], frames: Sequence[Frame]) -> dict[str, Any]:
+    """The content of a transforms file (protocol 1.6); size = (height, width)."""
+    rows = [{"img_id": f.img_id, "aud_id": f.aud_id, "transform_matrix": f.c2w.tolist()} for f in frames]
+    return {"focal_len": focal, "cx": size[1] / 2, "cy": size[0] / 2, "frames": rows}
