@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
 
-from d3talker.errors import MissingExtra, UserError, require
+from d3talker.errors import UserError, require
+from d3talker.weights import packaged_file
 
 DETECTION_SIZE = 512  # short side, px: dlib's detector misses faces under 80 px, so a 128 px head crop is enlarged
+PREDICTOR = ("face_recognition_models", "models/shape_predictor_68_face_landmarks.dat")
 RETRY_SIZE = 1024  # second look for small faces, only where the first found none
 
 
@@ -32,7 +32,7 @@ class Face(NamedTuple):
 class LandmarkDetector:
     """Find faces and their 68 landmarks; deterministic, independent of earlier images.
 
-    Raises MissingExtra where the backend or its predictor file is not installed.
+    Raises MissingExtra or MissingWeights where the backend or its predictor file is not installed.
     """
 
     def __init__(self, backend: Literal["dlib", "fan"] = "dlib", device: str = "cpu") -> None:
@@ -57,25 +57,10 @@ class LandmarkDetector:
         return np.stack(points) if points else np.empty((0, 68, 2))
 
 
-def face_model_path(name: str, purpose: str) -> Path:
-    """Path of a file inside the pip package face_recognition_models, whose own import would need pkg_resources.
-
-    Raises MissingExtra where the package is absent, UserError where it lacks the file.
-    """
-    spec = importlib.util.find_spec("face_recognition_models")
-    if spec is None or spec.origin is None:
-        raise MissingExtra("face_recognition_models", "landmarks", purpose)
-    path = Path(spec.origin).parent / "models" / name
-    if not path.is_file():
-        raise UserError(f"{purpose} needs {path}, which is missing; reinstall face_recognition_models")
-    return path
-
-
 def _dlib_finder() -> Callable[[np.ndarray], list[Face]]:
     dlib = require("dlib", "landmarks", "landmark detection")
     detector = dlib.get_frontal_face_detector()
-    weights = face_model_path("shape_predictor_68_face_landmarks.dat", "landmark detection")
-    predictor = dlib.shape_predictor(str(weights))
+    predictor = dlib.shape_predictor(str(packaged_file(*PREDICTOR, "landmarks", "landmark detection")))
 
     def find(image: np.ndarray) -> list[Face]:
         return _dlib_at(image, DETECTION_SIZE, dlib, detector, predictor) or _dlib_at(

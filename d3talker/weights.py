@@ -1,0 +1,153 @@
+"""Find other people's network weights on this machine, or fetch them with a checksum; nothing is unpickled."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from d3talker.errors import UserError
+from d3talker.files import atomic_path, sha256_file
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ENVIRONMENT = "D3TALKER_WEIGHTS"
+OFFLINE = "D3TALKER_OFFLINE"
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A file that others publish: its accepted names (the first is the published one), digest and address."""
+
+    names: tuple[str, ...]
+    sha256: str  # of the published file; torchvision publishes the first 8 digits, in the file's name
+    url: str
+
+
+FILES = {
+    "alexnet": WeightFile(
+        ("alexnet-owt-7be5be79.pth", "alexnet_features_torch_layout.npz"),
+        "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+        "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+    ),
+    "vgg16": WeightFile(
+        ("vgg16-397923af.pth",),
+        "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        "https://download.pytorch.org/models/vgg16-397923af.pth",
+    ),
+    "squeezenet": WeightFile(
+        ("squeezenet1_1-b8a52dc0.pth", "squeezenet1_1_features.pth"),
+        "b8a52dc0",
+        "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth",
+    ),
+    "syncnet": WeightFile(
+        ("syncnet_v2.model",),
+        "961e8696f888fce4f3f3a6c3d5b3267cf5b343100b238e79b2659bff2c605442",
+        "https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/syncnet_v2.model",
+    ),
+    "s3fd": WeightFile(
+        ("sfd_face.pth",),
+        "d54a87c2b7543b64729c9a25eafd188da15fd3f6e02f0ecec76ae1b30d86c491",
+        "https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/sfd_face.pth",
+    ),
+}
+
+
+class MissingWeights(UserError):
+    """A weights file is nowhere to be found; the message names it and says where to put it."""
+
+
+def find_weights(name: str, folder: Path | None = None, *, download: bool = False) -> Path:
+    """Path of the weights `name` (a key of FILES), its digest checked where the published file is the one found.
+
+    Looks in `folder`, $D3TALKER_WEIGHTS, the cache folder, torch hub's cache, and their direct subfolders.
+    Downloads to the cache only if `download` is set and $D3TALKER_OFFLINE is not.
+    Raises MissingWeights when it is nowhere, UserError when a file is not the published one or `folder` does not exist.
+    """
+    wanted = FILES[name]
+    for place in _places(folder):
+        for candidate in (path / file for path in (place, *_subfolders(place)) for file in wanted.names):
+            if candidate.is_file():
+                return _checked(candidate, wanted)
+    if download and not os.environ.get(OFFLINE):
+        return _download(wanted)
+    raise MissingWeights(
+        f"the weights file {wanted.names[0]} was not found; put it into a folder and pass --weights FOLDER "
+        f"(or set {ENVIRONMENT}), or allow --download from {wanted.url}"
+    )
+
+
+def load_state(path: Path) -> dict[str, Tensor]:
+    """Tensors by name, on the CPU, from a .npz file or a torch file (weights only, never pickled objects).
+
+    Raises UserError when the file holds anything else.
+    """
+    import torch
+
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as archive:
+                return {key: torch.from_numpy(archive[key]) for key in archive.files}
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise UserError(f"{path} is not a readable weights file ({type(error).__name__}); get it again") from error
+
+
+def packaged_file(package: str, relative: str, extra: str, purpose: str) -> Path:
+    """A data file inside an installed package, found without importing it.
+
+    Raises MissingWeights naming the extra to install.
+    """
+    spec = importlib.util.find_spec(package)
+    path = Path(spec.origin).parent / relative if spec is not None and spec.origin is not None else None
+    if path is None or not path.is_file():
+        command = f"in the d3talker checkout run: pip install '.[{extra}]'"
+        raise MissingWeights(f"{purpose} needs {relative} of the package '{package}'; {command}")
+    return path
+
+
+def _places(folder: Path | None) -> Iterator[Path]:
+    import pooch
+
+    if folder is not None:
+        if not Path(folder).is_dir():
+            raise UserError(f"the weights folder {folder} does not exist; give one that does")
+        yield Path(folder)
+    if os.environ.get(ENVIRONMENT):
+        yield Path(os.environ[ENVIRONMENT])
+    yield Path(pooch.os_cache("d3talker"))
+    hub = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "torch"
+    yield Path(hub) / "hub" / "checkpoints"
+
+
+def _subfolders(place: Path) -> list[Path]:
+    return sorted(path for path in place.iterdir() if path.is_dir()) if place.is_dir() else []
+
+
+@cache
+def _checked(path: Path, wanted: WeightFile) -> Path:
+    # A converted file (a network's convolutions alone) has no published digest; its shapes are checked on loading.
+    if path.name == wanted.names[0] and not sha256_file(path).startswith(wanted.sha256):
+        raise UserError(f"{path} is not the published file (its sha256 should begin {wanted.sha256}); get it again")
+    return path
+
+
+def _download(wanted: WeightFile) -> Path:
+    import pooch
+
+    target = Path(pooch.os_cache("d3talker")) / wanted.names[0]
+    with atomic_path(target) as temporary:
+        try:
+            pooch.HTTPDownloader(progressbar=False)(wanted.url, str(temporary), None)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{wanted.url} cannot be downloaded ({error}); fetch it into {target.parent}") from None
+        if not sha256_file(temporary).startswith(wanted.sha256):
+            raise UserError(f"{wanted.url} gave another sha256 than published; try again, or fetch it by hand")
+    return target
