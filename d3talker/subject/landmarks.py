@@ -39,7 +39,12 @@ class LandmarkDetector:
         if backend not in ("dlib", "fan"):
             raise UserError(f"landmark backend '{backend}' is unknown; choose dlib or fan")
         self.backend = backend
-        self._find: Callable[[np.ndarray], list[Face]] = _dlib_finder() if backend == "dlib" else _fan_finder(device)
+        self._fit: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+        self._find: Callable[[np.ndarray], list[Face]]
+        if backend == "dlib":
+            self._find, self._fit = _dlib_finder()
+        else:
+            self._find = _fan_finder(device)
 
     def detect(self, image: np.ndarray) -> list[Face]:
         """Faces of a uint8 RGB image [H, W, 3], largest first; an empty list where there is none.
@@ -50,6 +55,15 @@ class LandmarkDetector:
             raise UserError(f"landmarks need a uint8 RGB image [H, W, 3], not {_describe(image)}")
         return sorted(self._find(np.ascontiguousarray(image)), key=lambda face: face.area, reverse=True)
 
+    def fit(self, image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+        """Landmarks [N, 68, 2] of the face inside each given box [N, 4] (x0 y0 x1 y1, pixels), without detection.
+
+        dlib alone can; it rounds points to whole pixels of `image`.  Raises UserError for another backend.
+        """
+        if self._fit is None:
+            raise UserError(f"landmark backend '{self.backend}' cannot fit given boxes; use dlib")
+        return self._fit(image, boxes)
+
     def track(self, frames: Iterable[np.ndarray]) -> np.ndarray:
         """Landmarks [T, 68, 2] of the largest face in each frame, NaN where none was found."""
         missing = np.full((68, 2), np.nan)
@@ -57,7 +71,7 @@ class LandmarkDetector:
         return np.stack(points) if points else np.empty((0, 68, 2))
 
 
-def _dlib_finder() -> Callable[[np.ndarray], list[Face]]:
+def _dlib_finder() -> tuple[Callable[[np.ndarray], list[Face]], Callable[[np.ndarray, np.ndarray], np.ndarray]]:
     dlib = require("dlib", "landmarks", "landmark detection")
     detector = dlib.get_frontal_face_detector()
     predictor = dlib.shape_predictor(str(packaged_file(*PREDICTOR, "landmarks", "landmark detection")))
@@ -67,7 +81,11 @@ def _dlib_finder() -> Callable[[np.ndarray], list[Face]]:
             image, RETRY_SIZE, dlib, detector, predictor
         )
 
-    return find
+    def fit(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+        rects = [dlib.rectangle(*np.rint(box).astype(int).tolist()) for box in boxes]
+        return np.array([[(part.x, part.y) for part in predictor(image, rect).parts()] for rect in rects], float)
+
+    return find, fit
 
 
 def _dlib_at(image: np.ndarray, size: int, dlib: Any, detector: Any, predictor: Any) -> list[Face]:
