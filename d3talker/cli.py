@@ -1,0 +1,69 @@
+"""The command line: one row a sub-command, each loaded only when it is called, so that --help needs no torch."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from d3talker.errors import UserError
+from d3talker.version import __version__
+
+# name -> (module, its frozen dataclass; the module's `run(config)` does the work), one line of help
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "doctor": ("d3talker.doctor", "DoctorConfig", "say what this machine has, and how to get what is missing"),
+    "prepare": ("d3talker.subject.prepare", "PrepareConfig", "make a subject folder from a video"),
+    "bench": ("eval.bench", "BenchConfig", "train, render and score; fill a results folder"),
+    "report": ("reports.report", "ReportConfig", "turn a results folder into tables, figures and HTML"),
+}
+FLAGS = ("-h", "--help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one sub-command.  Exit codes: 0 done, 1 some jobs failed, 2 bad input (one sentence on stderr), 130 interrupted."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(args)
+    except UserError as error:
+        print(f"d3talker: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("d3talker: interrupted; run the same command again to go on", file=sys.stderr)
+        return 130
+    except OSError as error:  # a full disk, a read-only folder: the user's to mend, not a bug
+        print(f"d3talker: {error.strerror or error}: {error.filename or 'no file named'}", file=sys.stderr)
+        return 2
+
+
+def _dispatch(args: list[str]) -> int:
+    if not args or args[0] in FLAGS:
+        print(usage())
+        return 0
+    if args[0] == "--version":
+        print(__version__)
+        return 0
+    if args[0] not in COMMANDS:
+        raise UserError(f"there is no command '{args[0]}'; the commands are: {', '.join(COMMANDS)}")
+    module_name, class_name, _ = COMMANDS[args[0]]
+    import tyro
+
+    module = importlib.import_module(module_name)
+    kind = getattr(module, class_name)
+    default = kind.defaults(args[1:]) if hasattr(kind, "defaults") else None
+    extra = {} if default is None else {"default": default}
+    config = tyro.cli(kind, prog=f"d3talker {args[0]}", args=args[1:], **extra)
+    return int(module.run(config) or 0)
+
+
+def usage() -> str:
+    """The text of `d3talker --help`."""
+    width = max(map(len, COMMANDS))
+    rows = "\n".join(f"  {name:<{width}}  {help_}" for name, (_, _, help_) in COMMANDS.items())
+    return (
+        "usage: d3talker COMMAND [options]\n\nFew-shot 3D talking heads: D³-Talker, and the benchmark around it.\n\n"
+        f"commands:\n{rows}\n\n  d3talker COMMAND --help  all options of a command\n  d3talker --version"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

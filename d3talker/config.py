@@ -1,0 +1,213 @@
+"""Every option of the model and its training: frozen dataclasses that are the CLI and the Python API at once.
+
+The defaults are the published schedule (preset `paper`); `mini` is the same model for 128x128 pixels on a CPU.  A comment behind a
+number names its source; InsTaG values are those of its released few-shot code (commit 42f68f8).  Where neither the paper nor
+InsTaG speaks, the comment says "ours".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from d3talker.errors import UserError
+
+Region = Literal["face", "mouth"]
+REGIONS: tuple[Region, ...] = ("face", "mouth")
+
+
+@dataclass(frozen=True)
+class GaussianConfig:
+    """Static Gaussian field of one identity (paper 3.1)."""
+
+    face_points: int = 2000  # InsTaG
+    """Gaussians of the face at the start."""
+    mouth_points: int = 5000  # InsTaG
+    """Gaussians of the inside of the mouth at the start."""
+    max_points: int = 60000  # ours: a bound on memory
+    """Density control stops growing a region at this many Gaussians."""
+    sh_degree: int = 1  # InsTaG few-shot script
+    """Degree of the spherical harmonics that hold colour."""
+    extent: float = 0.1  # InsTaG: uniform in a cube of +-0.1
+    """Half side of the cube, in metres, in which Gaussians start."""
+    means_lr: float = 1.6e-4  # 3DGS, InsTaG
+    """Learning rate of the centres; falls a hundredfold over a region's training."""
+    sh_lr: float = 2.5e-3  # 3DGS, InsTaG; higher bands take a twentieth
+    """Learning rate of colour."""
+    opacity_lr: float = 0.05  # InsTaG
+    """Learning rate of opacity."""
+    scale_lr: float = 3e-3  # InsTaG
+    """Learning rate of scale."""
+    quat_lr: float = 1e-3  # 3DGS, InsTaG
+    """Learning rate of rotation."""
+
+
+@dataclass(frozen=True)
+class DensityConfig:
+    """Density control as in 3DGS: split and clone where the screen gradient is large, prune what is transparent."""
+
+    start: int = 500  # 3DGS, InsTaG
+    """First step that may change the number of Gaussians."""
+    stop: float = 0.9  # InsTaG: 9000 of 10000
+    """Share of a region's steps after which the number stays."""
+    every: int = 100  # 3DGS, InsTaG
+    """Steps between two changes."""
+    grad_threshold: float = 5e-4  # InsTaG, face; in normalised image units
+    """Mean screen-space gradient above which a Gaussian is cloned or split."""
+    mouth_grad_threshold: float = 2e-4  # InsTaG, mouth
+    """The same for the inside of the mouth."""
+    dense_size: float = 5e-4  # InsTaG: percent_dense 0.005 of an extent of about 0.1 m
+    """Gaussians larger than this many metres are split, smaller ones cloned."""
+    min_opacity: float = 0.05  # InsTaG
+    """Gaussians below this opacity are pruned."""
+    reset_every: int = 3000  # 3DGS, InsTaG
+    """Steps between two resets of opacity."""
+
+
+@dataclass(frozen=True)
+class EncodingConfig:
+    """Tri-plane hash encoder H of one region (ER-NeRF; values of InsTaG)."""
+
+    levels: int = 12
+    """Resolution levels of a plane."""
+    features: int = 1
+    """Features a level and plane."""
+    base_resolution: int = 16
+    """Cells a side at the coarsest level."""
+    desired_resolution: float = 38.4
+    """Cells a side at the finest level: 256 x bound for the face."""
+    log2_table: int = 17
+    """log2 of the largest table; larger grids are hashed (never, at these values)."""
+    bound: float = 0.15
+    """Half side, in metres, of the cube that is encoded."""
+
+
+@dataclass(frozen=True)
+class FieldConfig:
+    """General and Individual deformation fields (paper 3.3)."""
+
+    encoding: EncodingConfig = field(default_factory=EncodingConfig)
+    mouth_encoding: EncodingConfig = field(
+        default_factory=lambda: EncodingConfig(base_resolution=64, desired_resolution=57.6)
+    )
+    general_hidden: int = 64  # InsTaG MotionNetwork
+    """Width of the General Field's MLP, face; the mouth takes half."""
+    individual_hidden: int = 32  # InsTaG PersonalizedMotionNetwork
+    """Width of the Individual Field's MLP, face; the mouth takes half."""
+    means_scale: float = 1e-2  # InsTaG
+    """What the network's output is multiplied with to give a shift in metres."""
+    general_grid_lr: float = 5e-3  # InsTaG
+    """Learning rate of the General Field's grids."""
+    general_mlp_lr: float = 5e-4  # InsTaG
+    """Learning rate of the General Field's MLPs and of the signal encoders."""
+    individual_grid_lr: float = 5e-3  # ours: InsTaG's 1e-3 is for an alignment head, here the whole field is learnt anew
+    """Learning rate of the Individual Field's grids."""
+    individual_mlp_lr: float = 5e-4  # ours: as above, InsTaG has 1e-4
+    """Learning rate of the Individual Field's MLPs."""
+    adapt_lr_scale: float = 0.1  # InsTaG train_face.py:55-56
+    """The pre-trained General Field's learning rates are multiplied with this in adaptation."""
+
+
+@dataclass(frozen=True)
+class SignalConfig:
+    """Audio-Motion dual-branch control signals (paper 3.2)."""
+
+    features: Literal["auto", "deepspeech", "mel", "hubert", "wav2vec2"] = "auto"
+    """Audio features; auto takes DeepSpeech's where the subject has them, log-mel otherwise."""
+    width: int = 32  # paper: F_M and F_A are 1 x 32
+    """Width of both signals."""
+    pncc_size: int = 64  # ours: the paper gives H x W only
+    """Side of the PNCC image in pixels."""
+    pncc_channels: tuple[int, ...] = (16, 32, 32, 64)  # ours: "multi-layer convolution"
+    """Channels of the difference encoder's stride-2 convolutions."""
+    neighbours: int = 4  # ours: the paper's j has no value; 2j+1 = 9 frames is near the audio window of 8
+    """Frames before and after (j) that the TCN sees."""
+    audio_window: int = 8  # RAD-NeRF, ER-NeRF, InsTaG: frames i-4 ... i+3
+    """Frames of audio features that the temporal attention sees."""
+    motion_source: Literal["predicted", "tracked"] = "predicted"
+    """Facial motion at test time: predicted from the sound, or the oracle tracked in the test video."""
+    eyes: Literal["loop", "still", "video"] = "loop"
+    """Blinks at test time: the training frames' in a loop, none, or the test video's own (as the official codes do)."""
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the losses (eq. 12, 13)."""
+
+    dssim: float = 0.2  # 3DGS, InsTaG
+    """D-SSIM."""
+    alpha: float = 1e-3  # InsTaG
+    """Rendered opacity against the region's mask."""
+    deformation: float = 1e-5  # InsTaG
+    """Size of the deformation."""
+    similarity: float = 1e-2  # ours: the paper's lambda_SC has no value
+    """Similarity contrastive loss L_SC (eq. 10), pre-training only."""
+    negative: float = 1.0  # InsTaG
+    """InsTaG's negative contrast loss L_C, pre-training only."""
+    temperature: float = 0.1  # ours: the paper's tau has no value
+    """Temperature tau of L_SC."""
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """Steps of adaptation (paper 3.5; numbers of InsTaG)."""
+
+    face: int = 10000  # InsTaG
+    """Steps of the face."""
+    mouth: int = 10000  # InsTaG
+    """Steps of the inside of the mouth."""
+    fuse: int = 2000  # InsTaG
+    """Steps on the whole composed frame."""
+    warmup: int = 1000  # InsTaG
+    """First steps of a region, in which nothing is deformed."""
+    checkpoint_every: int = 500  # ours
+    """Steps between two checkpoints."""
+
+
+@dataclass(frozen=True)
+class AblationConfig:
+    """The switches of the paper's Table 4."""
+
+    control: Literal["dual", "audio", "motion"] = "dual"
+    """Which signal drives which field: facial motion the General and audio the Individual Field, or one signal both."""
+    fields: Literal["both", "general", "individual"] = "both"
+    """Which deformation is applied."""
+    attributes: Literal["mu", "mu_r_s", "all"] = "mu_r_s"
+    """What the face's fields deform: centres; and rotation and scale; and opacity and colour."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """D³-Talker."""
+
+    gaussians: GaussianConfig = field(default_factory=GaussianConfig)
+    density: DensityConfig = field(default_factory=DensityConfig)
+    fields: FieldConfig = field(default_factory=FieldConfig)
+    signals: SignalConfig = field(default_factory=SignalConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    ablation: AblationConfig = field(default_factory=AblationConfig)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train and render."""
+
+
+PAPER = Config()
+MINI = replace(
+    PAPER,
+    gaussians=replace(PAPER.gaussians, face_points=3000, mouth_points=800, max_points=6000, means_lr=3.2e-4),
+    density=replace(PAPER.density, start=300, every=100, reset_every=100000),
+    schedule=replace(PAPER.schedule, face=4000, mouth=1500, fuse=1000, warmup=600, checkpoint_every=500),
+)
+PRESETS: dict[str, Config] = {"mini": MINI, "paper": PAPER}
+Preset = Literal["mini", "paper"]
+
+
+def check(config: Config) -> None:
+    """Refuse a configuration that cannot train, with both sides in the sentence.  Raises UserError."""
+    s = config.schedule
+    if min(s.face, s.mouth) <= s.warmup:
+        raise UserError(f"schedule.warmup ({s.warmup}) must be below schedule.face ({s.face}) and schedule.mouth ({s.mouth})")
+    if config.gaussians.max_points < max(config.gaussians.face_points, config.gaussians.mouth_points):
+        raise UserError(f"gaussians.max_points ({config.gaussians.max_points}) is below the number of Gaussians at the start")
+    if not 0 <= config.gaussians.sh_degree <= 3:
+        raise UserError(f"gaussians.sh_degree is {config.gaussians.sh_degree}; give 0 to 3")

@@ -1,0 +1,100 @@
+"""Deformation fields: where a Gaussian lies decides how a control signal moves it (paper 3.3, eq. 2, 5-8)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from d3talker.config import EncodingConfig, FieldConfig, Region
+from d3talker.encoding import TriPlaneEncoder
+from d3talker.signals import EYE_WIDTH, mlp
+
+OUTPUTS = {"means": 3, "quats": 4, "scales": 3, "opacities": 1, "sh": 3}
+ATTRIBUTES = {  # ablation `attributes` -> what the face's fields predict (paper Table 4, rows 14-16); the mouth's always means
+    "mu": ("means",),
+    "mu_r_s": ("means", "quats", "scales"),
+    "all": ("means", "quats", "scales", "opacities", "sh"),
+}
+
+
+class Anchors(NamedTuple):
+    """What depends on the Gaussians' centres alone; computed once a checkpoint at inference, once a step in training."""
+
+    hidden: Tensor
+    attention: Tensor
+    eye_gate: Tensor
+
+
+class Deformation(NamedTuple):
+    """delta of eq. 8: means [N, 3] m; quats [N, 4]; raw scales [N, 3]; raw opacities [N]; sh, zeroth band [N, 3].
+
+    None = not deformed.
+    """
+
+    means: Tensor
+    quats: Tensor | None = None
+    scales: Tensor | None = None
+    opacities: Tensor | None = None
+    sh: Tensor | None = None
+
+    def __add__(self, other: object) -> Deformation:
+        """Eq. 8: the two fields' predictions are added."""
+        assert isinstance(other, Deformation)
+        return Deformation(*(a if b is None else b if a is None else a + b for a, b in zip(self, other, strict=True)))
+
+
+class DeformationField(nn.Module):
+    """One field, General or Individual, of one region: delta = MLP(H(mu) + gated signal + gated eyes).
+
+    The first layer is split by its three inputs, so that H(mu)'s share is computed once for unmoving centres.
+    """
+
+    def __init__(
+        self, region: Region, encoding: EncodingConfig, width: int, hidden: int, means_scale: float,
+        attributes: tuple[str, ...],
+    ) -> None:
+        super().__init__()
+        self.attributes = attributes if region == "face" else ("means",)
+        self.means_scale = means_scale
+        # The inside of the mouth moves mainly up and down (InsTaG scene/motion_net.py: x and z divided by 5).
+        self.register_buffer("axes", torch.tensor([1.0, 1.0, 1.0] if region == "face" else [0.2, 1.0, 0.2]), persistent=False)
+        self.encoder = TriPlaneEncoder(
+            encoding.levels, encoding.features, encoding.base_resolution, encoding.desired_resolution,
+            encoding.log2_table, encoding.bound,
+        )
+        encoded = 3 * encoding.levels * encoding.features
+        self.attention = mlp(encoded, width, width)
+        self.eye_gate = nn.Sequential(mlp(encoded, 16, EYE_WIDTH), nn.ReLU())
+        self.from_position = nn.Linear(encoded, hidden, bias=False)
+        self.from_signal = nn.Linear(width, hidden, bias=False)
+        self.from_eyes = nn.Linear(EYE_WIDTH, hidden, bias=False)
+        self.decoder = nn.Sequential(nn.ReLU(), mlp(hidden, hidden, sum(OUTPUTS[name] for name in self.attributes)))
+        last = self.decoder[1][-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.zeros_(last.weight)  # a field starts as no deformation at all
+
+    def anchors(self, means: Tensor) -> Anchors:
+        """Encode the centres [N, 3]; gradients do not reach them, as the static field is learnt from the picture alone."""
+        position = self.encoder(means.detach())
+        return Anchors(self.from_position(position), self.attention(position), self.eye_gate(position))
+
+    def forward(self, anchors: Anchors, signal: Tensor, eyes: Tensor) -> Deformation:
+        """signal [width] and eyes [6] of one frame -> the deformation of all N Gaussians (eq. 5-7)."""
+        hidden = anchors.hidden + self.from_signal(anchors.attention * signal) + self.from_eyes(anchors.eye_gate * eyes)
+        parts = dict(zip(
+            self.attributes, self.decoder(hidden).split([OUTPUTS[name] for name in self.attributes], -1), strict=True
+        ))
+        parts["means"] = parts["means"] * self.means_scale * self.axes
+        if "opacities" in parts:
+            parts["opacities"] = parts["opacities"][:, 0]
+        return Deformation(**parts)
+
+
+def build_field(region: Region, config: FieldConfig, width: int, hidden: int, attributes: str) -> DeformationField:
+    """A field with the region's grid and width."""
+    encoding = config.encoding if region == "face" else config.mouth_encoding
+    return DeformationField(
+        region, encoding, width, hidden if region == "face" else hidden // 2, config.means_scale, ATTRIBUTES[attributes]
+    )
