@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from d3talker.ablations import ABLATIONS
+
 Metric = Literal["psnr", "ssim", "lpips_alex", "lmd", "sync_c", "sync_d", "train_time", "fps"]
+Kind = Literal["NeRF", "3DGS", "floor", "other"]
+TorsoMode = Literal["gt", "synthesised", "pasted", "none"]
+
+TABLE_1: tuple[Metric, ...] = ("psnr", "ssim", "lpips_alex", "lmd", "sync_c", "sync_d", "train_time", "fps")
+TABLE_2: tuple[Metric, ...] = ("psnr", "ssim", "lpips_alex", "lmd", "sync_c", "sync_d")
+TABLE_4: tuple[Metric, ...] = ("psnr", "ssim", "lmd", "sync_c")
+BUDGETS = (5.0, 10.0, 15.0, 20.0)
+TABLE_4_BUDGET = 20.0  # not stated; its full row is digit for digit the 20 s column of Table 2
+MINUTE, HOUR = 60.0, 3600.0
 
 
 @dataclass(frozen=True)
@@ -27,19 +39,51 @@ class MethodSpec:
     """One method of the tables.
 
     kind: "NeRF" | "3DGS" | "floor" | "other".  torso_mode: what stands below its head at test time (protocol 2.7).
+    outputs: where its native output lies, relative to the folder given to `d3talker import`.
     status: what has been verified under our protocol, in one sentence.
     """
 
     name: str
     title: str
-    kind: Literal["NeRF", "3DGS", "floor", "other"]
+    kind: Kind
     paper: str = ""
     year: str = ""
     url: str = ""
     commit: str = ""
     licence: str = ""
-    torso_mode: Literal["gt", "synthesised", "pasted", "none"] = "gt"
+    torso_mode: TorsoMode = "gt"
     lossless: bool = True
     outputs: str = ""
     status: str = ""
     published: tuple[Published, ...] = field(default=())
+
+
+def table_1(*values: float | None) -> tuple[Published, ...]:
+    """One row of Table 1 in the order of TABLE_1; None where the paper prints "-" or "N/A"."""
+    return tuple(Published(1, m, v) for m, v in zip(TABLE_1, values, strict=True) if v is not None)
+
+
+def table_2(**columns: Sequence[float]) -> tuple[Published, ...]:
+    """A method's block of Table 2: for each metric its values at 5, 10, 15 and 20 s."""
+    return tuple(
+        Published(2, metric, value, budget)
+        for metric in TABLE_2 for budget, value in zip(BUDGETS, columns[metric], strict=True)
+    )
+
+
+def table_3(a: tuple[float, float], b: tuple[float, float]) -> tuple[Published, ...]:
+    """One row of Table 3: (Sync-C, Sync-D) on audio A, then on audio B."""
+    rows: tuple[tuple[Literal["A", "B"], tuple[float, float]], ...] = (("A", a), ("B", b))
+    return tuple(
+        Published(3, metric, value, setting="cross", audio=audio)
+        for audio, (c, d) in rows for metric, value in ((TABLE_2[4], c), (TABLE_2[5], d))
+    )
+
+
+def table_4(**rows: Sequence[float | None]) -> tuple[Published, ...]:
+    """Rows of Table 4 in the order of TABLE_4; a row's key is its ablation name with "_" for "-"."""
+    names = {name.replace("-", "_"): name for name in ABLATIONS}
+    return tuple(
+        Published(4, metric, value, TABLE_4_BUDGET, ablation=names[row])
+        for row, values in rows.items() for metric, value in zip(TABLE_4, values, strict=True) if value is not None
+    )

@@ -1,0 +1,19 @@
+"""ER-NeRF: what is published about it, and how its outputs are read."""
+
+from __future__ import annotations
+
+from baselines.spec import HOUR, MethodSpec, table_1, table_3
+
+SPEC = MethodSpec(
+    name="er-nerf",
+    title="ER-NeRF",
+    kind="NeRF",
+    paper="Efficient Region-Aware Neural Radiance Fields for High-Fidelity Talking Portrait Synthesis",
+    year="ICCV'23",
+    url="https://github.com/Fictionarry/ER-NeRF",
+    commit="0cf72d8",
+    outputs="validation/ngp_ep*_*_rgb.png (lossless, 1-based) or results/ngp_ep*.mp4",
+    status="outputs are read; its own code has not been run by us",
+    published=table_1(30.966, 0.913, 0.041, 3.656, 2.363, 12.108, 2 * HOUR, 30)
+    + table_3(a=(2.637, 11.892), b=(2.909, 11.923)),
+)

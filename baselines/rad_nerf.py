@@ -1,0 +1,19 @@
+"""RAD-NeRF: what is published about it, and how its outputs are read."""
+
+from __future__ import annotations
+
+from baselines.spec import HOUR, MethodSpec, table_1, table_3
+
+SPEC = MethodSpec(
+    name="rad-nerf",
+    title="RAD-NeRF",
+    kind="NeRF",
+    paper="Real-time Neural Radiance Talking Portrait Synthesis via Audio-spatial Decomposition",
+    year="arXiv'22",
+    url="https://github.com/ashawkey/RAD-NeRF",
+    commit="0de5ed2",
+    outputs="validation/ngp_ep*_*_rgb.png (lossless, 1-based) or results/ngp_ep*.mp4",
+    status="outputs are read; its own code has not been run by us",
+    published=table_1(29.511, 0.907, 0.053, 3.678, 1.792, 12.575, 6 * HOUR, 24)
+    + table_3(a=(3.031, 10.986), b=(3.399, 10.814)),
+)

@@ -1,0 +1,89 @@
+"""Every method by name: the paper's in table order, the floors, entry points, plug-in files and declared outputs."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+
+from baselines.spec import MethodSpec
+from d3talker.errors import UserError
+
+GROUP = "d3talker.methods"
+TABLE_ORDER = (
+    "ground_truth", "rad_nerf", "dfrf", "er_nerf", "gaussiantalker", "talkinggaussian", "instag", "d3_talker",
+)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plug-in that could not be loaded: where it comes from, and why."""
+
+    source: str
+    reason: str
+
+
+class Registry:
+    """All methods, in the order of the tables; a broken plug-in is kept in `broken`, never fatal."""
+
+    def __init__(self, plugins: tuple[Path, ...] = ()) -> None:
+        self._methods: dict[str, MethodSpec] = {}
+        self.broken: list[Broken] = []
+        for name in TABLE_ORDER:
+            self._add(importlib.import_module(f"baselines.{name}"), "d3talker")
+        for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
+            self._try(entry, f"entry point {entry.name} ({entry.value})")
+        for path in plugins:
+            self._try(path, str(path))
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(self._methods.values())
+
+    def get(self, name: str) -> MethodSpec:
+        """The method called `name`; raises UserError that lists the names and any plug-in that failed."""
+        if name in self._methods:
+            return self._methods[name]
+        failed = "".join(f"; {b.source} could not be loaded ({b.reason})" for b in self.broken)
+        raise UserError(f"the method '{name}' is unknown; choose one of {', '.join(self._methods)}{failed}")
+
+    def _try(self, source: EntryPoint | Path, label: str) -> None:
+        try:
+            self._add(source.load() if isinstance(source, EntryPoint) else load_file(source), label)
+        except Exception as error:  # a foreign module may raise anything; the others must still work
+            self.broken.append(Broken(label, f"{type(error).__name__}: {error}"))
+
+    def _add(self, module: ModuleType, label: str) -> None:
+        spec = getattr(module, "SPEC", None)
+        if not isinstance(spec, MethodSpec):
+            raise UserError(f"{label} holds no SPEC of type baselines.spec.MethodSpec")
+        if spec.name in self._methods:
+            raise UserError(f"{label} defines '{spec.name}', which exists already; choose another name")
+        self._methods[spec.name] = spec
+
+
+def load_file(path: Path) -> ModuleType:
+    """Import a plug-in file that the user named.  Raises UserError when it does not exist."""
+    if not path.is_file():
+        raise UserError(f"{path} does not exist or is not a file; give a Python file that defines SPEC")
+    name = f"d3talker_plugin_{path.stem}"
+    loader = importlib.util.spec_from_file_location(name, path)
+    if loader is None or loader.loader is None:
+        raise UserError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(loader)
+    sys.modules[name] = module
+    loader.loader.exec_module(module)
+    return module
+
+
+def methods(plugins: tuple[Path, ...] = ()) -> list[MethodSpec]:
+    """All methods in the order of the tables."""
+    return list(Registry(plugins))
+
+
+def get(name: str, plugins: tuple[Path, ...] = ()) -> MethodSpec:
+    """The method called `name`; raises UserError that lists the names."""
+    return Registry(plugins).get(name)
