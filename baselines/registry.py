@@ -5,17 +5,20 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
+from baselines.adapter import Adapter
 from baselines.spec import MethodSpec
 from d3talker.errors import UserError
 
 GROUP = "d3talker.methods"
 TABLE_ORDER = (
     "ground_truth", "rad_nerf", "dfrf", "er_nerf", "gaussiantalker", "talkinggaussian", "instag", "d3_talker",
+    "mean_frame", "nearest_pose", "ground_truth_h264",
 )
 
 
@@ -32,6 +35,7 @@ class Registry:
 
     def __init__(self, plugins: tuple[Path, ...] = ()) -> None:
         self._methods: dict[str, MethodSpec] = {}
+        self._adapters: dict[str, Adapter] = {}
         self.broken: list[Broken] = []
         for name in TABLE_ORDER:
             self._add(importlib.import_module(f"baselines.{name}"), "d3talker")
@@ -40,7 +44,7 @@ class Registry:
         for path in plugins:
             self._try(path, str(path))
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[MethodSpec]:
         return iter(self._methods.values())
 
     def get(self, name: str) -> MethodSpec:
@@ -49,6 +53,10 @@ class Registry:
             return self._methods[name]
         failed = "".join(f"; {b.source} could not be loaded ({b.reason})" for b in self.broken)
         raise UserError(f"the method '{name}' is unknown; choose one of {', '.join(self._methods)}{failed}")
+
+    def adapter(self, name: str) -> Adapter:
+        """The adapter of the method called `name`; raises UserError as `get` does."""
+        return self._adapters[self.get(name).name]
 
     def _try(self, source: EntryPoint | Path, label: str) -> None:
         try:
@@ -62,7 +70,10 @@ class Registry:
             raise UserError(f"{label} holds no SPEC of type baselines.spec.MethodSpec")
         if spec.name in self._methods:
             raise UserError(f"{label} defines '{spec.name}', which exists already; choose another name")
-        self._methods[spec.name] = spec
+        adapter = getattr(module, "ADAPTER", Adapter())
+        if not isinstance(adapter, Adapter):
+            raise UserError(f"ADAPTER of {label} is no baselines.adapter.Adapter")
+        self._methods[spec.name], self._adapters[spec.name] = spec, adapter
 
 
 def load_file(path: Path) -> ModuleType:

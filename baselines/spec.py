@@ -9,7 +9,7 @@ from typing import Literal
 from d3talker.ablations import ABLATIONS
 
 Metric = Literal["psnr", "ssim", "lpips_alex", "lmd", "sync_c", "sync_d", "train_time", "fps"]
-Kind = Literal["NeRF", "3DGS", "floor", "other"]
+Kind = Literal["NeRF", "3DGS", "floor", "reference", "other"]
 TorsoMode = Literal["gt", "synthesised", "pasted", "none"]
 
 TABLE_1: tuple[Metric, ...] = ("psnr", "ssim", "lpips_alex", "lmd", "sync_c", "sync_d", "train_time", "fps")
@@ -38,7 +38,8 @@ class Published:
 class MethodSpec:
     """One method of the tables.
 
-    kind: "NeRF" | "3DGS" | "floor" | "other".  torso_mode: what stands below its head at test time (protocol 2.7).
+    kind: the table's second column; floors and the reference are never ranked.
+    torso_mode: what stands below its head at test time (protocol 2.7).  lossless: whether its usual output is.
     outputs: where its native output lies, relative to the folder given to `d3talker import`.
     status: what has been verified under our protocol, in one sentence.
     """

@@ -1,0 +1,72 @@
+"""What a method can do for us: locate a finished run's outputs, collect them, run; each is there or says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from baselines.spec import TorsoMode
+
+if TYPE_CHECKING:  # both import OpenCV and PyAV
+    from d3talker.subject.layout import Frame, Subject
+
+Setting = Literal["self", "cross"]
+Ability = Literal["locate", "collect", "run"]
+ABILITIES: tuple[Ability, ...] = ("locate", "collect", "run")
+
+
+@dataclass(frozen=True)
+class Supported:
+    """The method has this ability; `how` is one phrase for the table of methods."""
+
+    how: str
+
+
+@dataclass(frozen=True)
+class Skip:
+    """The method lacks this ability, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Native:
+    """A finished run's output as its own code wrote it.
+
+    frames: one video, or its images in order.  truth: the method's own ground-truth video, if it writes one.
+    drops: frames that its code leaves out at the end of the val split.  torso_mode: None takes the spec's.
+    """
+
+    frames: Path | tuple[Path, ...]
+    truth: Path | None = None
+    drops: int = 0
+    torso_mode: TorsoMode | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> Path:
+        """What an error message points at."""
+        return self.frames if isinstance(self.frames, Path) else self.frames[0].parent
+
+
+Locate = Callable[[Path, Setting], Sequence[Native]]
+"""(the run's folder, setting) -> candidates, best first; raises UserError when there is none."""
+
+Predict = Callable[["Subject", Sequence["Frame"], Sequence["Frame"], Path], None]
+"""(subject, training frames, test frames, out): writes a predictions folder in our own process; floors and toys do."""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A method's abilities as data.  `locate` None means: the spec's pattern `outputs` is enough."""
+
+    locate: Locate | Skip | None = None
+    run: Predict | Skip = Skip("no recipe; run its code yourself and use: d3talker import")
+
+    def can(self, ability: Ability) -> Supported | Skip:
+        """Whether the method has an ability."""
+        if ability == "run":
+            return self.run if isinstance(self.run, Skip) else Supported("in this process")
+        return self.locate if isinstance(self.locate, Skip) else Supported("native outputs")
