@@ -7,8 +7,8 @@ InsTaG speaks, the comment says "ours".
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, Literal, get_type_hints
 
 from d3talker.errors import UserError
 
@@ -211,3 +211,22 @@ def check(config: Config) -> None:
         raise UserError(f"gaussians.max_points ({config.gaussians.max_points}) is below the number of Gaussians at the start")
     if not 0 <= config.gaussians.sh_degree <= 3:
         raise UserError(f"gaussians.sh_degree is {config.gaussians.sh_degree}; give 0 to 3")
+
+
+def from_dict(kind: type, values: dict) -> Any:
+    """A (nested) dataclass from the dict that dataclasses.asdict made and JSON carried.
+
+    Raises UserError for a field that does not exist, as happens with a checkpoint of another version.
+    """
+    known = {f.name: f for f in fields(kind)}
+    unknown = set(values) - set(known)
+    if unknown:
+        raise UserError(f"{kind.__name__} has no option {', '.join(sorted(unknown))}; it comes from another d3talker version")
+    hints = get_type_hints(kind)
+    built = {}
+    for name, value in values.items():
+        if is_dataclass(hints[name]):
+            built[name] = from_dict(hints[name], value)
+        else:
+            built[name] = tuple(value) if isinstance(value, list) else value
+    return kind(**built)

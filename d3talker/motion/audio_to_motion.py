@@ -1,0 +1,63 @@
+"""Facial motion from sound for one speaker: ridge regression from audio features to expression, fitted on training frames alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+FOLDS = 5
+RIDGES = np.geomspace(1e-3, 1e3, 13)  # penalties a frame; inputs have unit variance
+
+
+@dataclass(frozen=True)
+class RidgeMotion:
+    """expression = mean + (features - center) / spread @ weights; features are flattened audio windows."""
+
+    center: np.ndarray
+    spread: np.ndarray
+    weights: np.ndarray
+    mean: np.ndarray
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Audio windows [T, 16, 29] -> expression coefficients [T, E], float32."""
+        return (self._inputs(features) @ self.weights + self.mean).astype(np.float32)
+
+    def _inputs(self, features: np.ndarray) -> np.ndarray:
+        return (features.reshape(len(features), -1) - self.center) / self.spread
+
+    @classmethod
+    def fit(cls, features: np.ndarray, expression: np.ndarray) -> RidgeMotion:
+        """Fit on T training frames; each coefficient's ridge is the one with the least error on held-out fifths (blocks in time).
+
+        features [T, 16, 29], expression [T, E].  A coefficient that sound does not predict ends near its mean.
+        """
+        flat = features.reshape(len(features), -1).astype(np.float64)
+        center, spread = flat.mean(0), flat.std(0) + 1e-6
+        inputs, targets = (flat - center) / spread, expression.astype(np.float64)
+        errors = np.zeros((len(RIDGES), targets.shape[1]))
+        for held in np.array_split(np.arange(len(inputs)), FOLDS):
+            kept = np.setdiff1d(np.arange(len(inputs)), held)
+            mean = targets[kept].mean(0)
+            solutions = _solve(inputs[kept], targets[kept] - mean)
+            errors += ((inputs[held] @ solutions + mean - targets[held]) ** 2).sum(1)
+        best = errors.argmin(0)
+        mean = targets.mean(0)
+        weights = _solve(inputs, targets - mean)[best, :, np.arange(targets.shape[1])].T
+        return cls(center, spread, weights, mean)
+
+    def state(self) -> dict[str, list]:
+        """Plain lists for a checkpoint."""
+        return {name: getattr(self, name).tolist() for name in ("center", "spread", "weights", "mean")}
+
+    @classmethod
+    def from_state(cls, state: dict[str, list]) -> RidgeMotion:
+        """Inverse of `state`."""
+        return cls(**{name: np.array(value, np.float64) for name, value in state.items()})
+
+
+def _solve(inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Ridge solutions for every value of RIDGES: [R, D, E]."""
+    u, s, vt = np.linalg.svd(inputs, full_matrices=False)
+    shrink = s / (s**2 + RIDGES[:, None] * len(inputs))
+    return np.einsum("dk,rk,ke->rde", vt.T, shrink, u.T @ targets, optimize=True)

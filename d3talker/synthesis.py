@@ -1,0 +1,112 @@
+"""From a trained run to video: signals from sound, deformed Gaussians, frames before the real torso."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from d3talker import checkpoint
+from d3talker.config import REGIONS, Config, from_dict
+from d3talker.errors import UserError
+from d3talker.gaussians import Gaussians
+from d3talker.motion.audio_to_motion import RidgeMotion
+from d3talker.predictions import PredictionsWriter
+from d3talker.progress import track
+from d3talker.subject.action_units import read_action_units
+from d3talker.subject.layout import Frame, Subject
+from d3talker.talker import Camera, General, Identity, Talker, compose, device_of, total
+from d3talker.training.adapt import CHECKPOINT, image, load_model
+from d3talker.training.dataset import AudioStatistics, Drive, drive
+from d3talker.video import FPS, SAMPLE_RATE, read_audio
+
+
+class TrainedTalker:
+    """A finished adaptation, ready to render."""
+
+    def __init__(self, run: Path | str, config_device: str = "auto") -> None:
+        """Read runs/.../adapt.safetensors.  Raises UserError when it is missing, damaged or unfinished."""
+        state = checkpoint.load(Path(run) / CHECKPOINT)
+        if not state["done"]:
+            raise UserError(f"{run} is not trained to its end; run the same training command again to go on")
+        self.config: Config = replace(from_dict(Config, state["config"]), device=config_device)
+        self.device = device_of(self.config)
+        self.seconds: float = state["seconds"]
+        self.talker = _empty_talker(self.config)
+        load_model(self.talker, state["model"])
+        self.talker.to(self.device).eval().requires_grad_(False)
+        signals: dict[str, Any] = state["signals"]
+        self.feature_name: str = signals["feature_name"]
+        self.statistics = AudioStatistics(**signals["statistics"])
+        self.motion = RidgeMotion.from_state(signals["motion"])
+        self.eyes = np.array(signals["eyes"], np.float32)
+        self.anchors = {region: self.talker.anchors(region) for region in REGIONS}
+
+    def drive(self, subject: Subject, frames: Sequence[Frame]) -> Drive:
+        """Signals for `frames` of a subject: from sound alone, unless the configuration names an oracle (paper 3.2)."""
+        s = self.config.signals
+        rows = np.array([frame.aud_id for frame in frames])
+        features = subject.features(self.feature_name)
+        if rows.max() >= len(features):
+            raise UserError(f"{subject.root} has audio features for {len(features)} frames, frame {rows.max()} is asked for")
+        audio = self.statistics.apply(features)[rows]
+        expression = subject.expression()[rows] if s.motion_source == "tracked" else self.motion.predict(audio)
+        if s.eyes == "video":
+            eyes = read_action_units(subject.layout.action_units)[rows]
+        else:
+            eyes = self.eyes[ping_pong(len(self.eyes), len(rows))] if s.eyes == "loop" else np.zeros((len(rows), 6), np.float32)
+        return drive(subject.identity(), expression, audio, eyes, s, self.device)
+
+    @torch.no_grad()
+    def frame(self, signals: Drive, index: int, camera: Camera, back: Tensor) -> Tensor:
+        """One coarse frame, float32 [H, W, 3] in [0, 1], over `back` [H, W, 3]."""
+        encoded = self.talker.encode(signals.at(index))
+        layers = [
+            self.talker.draw(r, camera, total(self.talker.deformations(r, encoded, self.anchors[r]))) for r in REGIONS
+        ]
+        return compose(*layers, back).clamp(0, 1)
+
+
+def render_self(trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], out: Path, notes: list[str]) -> None:
+    """Write the predictions folder of the self-driven setting: the frames' own sound, pose, torso and background."""
+    signals = trained.drive(subject, frames)
+    first = frames[0].img_id
+    audio = read_audio(subject.layout.audio)[first * SAMPLE_RATE // FPS:(first + len(frames)) * SAMPLE_RATE // FPS]
+    writer = PredictionsWriter(
+        out, method="d3talker", subject=subject.name, setting="self", first_img_id=first, torso_mode="gt",
+        source="d3talker", audio=audio, notes=notes,
+    )
+    with writer:
+        for index, frame in enumerate(track(frames, f"rendering {subject.name}")):
+            picture = trained.frame(signals, index, camera(subject, frame, trained.device), back(subject, frame, trained.device))
+            writer.write((picture * 255).round().byte().cpu().numpy())
+
+
+def camera(subject: Subject, frame: Frame, device: torch.device) -> Camera:
+    """The camera of one frame."""
+    viewmat = torch.from_numpy(Subject.viewmats([frame])[0]).float().to(device)
+    return Camera(viewmat, torch.from_numpy(subject.K).float().to(device), subject.size[1], subject.size[0])
+
+
+def back(subject: Subject, frame: Frame, device: torch.device) -> Tensor:
+    """What stands behind the head, float32 [H, W, 3]."""
+    return image(torch.from_numpy(subject.torso_over_background(frame.img_id)).to(device))
+
+
+def ping_pong(length: int, count: int) -> np.ndarray:
+    """Indices 0 ... length-1, back, and forth again, `count` of them."""
+    if length == 1:
+        return np.zeros(count, int)
+    steps = np.arange(count) % (2 * length - 2)
+    return np.where(steps < length, steps, 2 * length - 2 - steps)
+
+
+def _empty_talker(config: Config) -> Talker:
+    point = torch.full((1, 3), 0.01)
+    gaussians = {r: Gaussians(point, point, config.gaussians.sh_degree) for r in REGIONS}
+    return Talker(config, General(config), Identity(config, gaussians))

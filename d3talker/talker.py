@@ -1,0 +1,155 @@
+"""The model: what all identities share (General), what belongs to one (Identity), and how both draw a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from d3talker.config import REGIONS, Config, Region
+from d3talker.errors import UserError
+from d3talker.fields import Anchors, Deformation, DeformationField, build_field
+from d3talker.gaussians import SH_C0, Gaussians
+from d3talker.render import rasterize
+from d3talker.render.sh import eval_sh
+from d3talker.signals import AudioEncoder, EyeEncoder, MotionEncoder
+
+
+class Signals(NamedTuple):
+    """What drives one frame: PNCC differences [2j+1, 3, S, S]; audio features [window, 16, 29]; eye units [6]."""
+
+    motion: Tensor
+    audio: Tensor
+    eyes: Tensor
+
+
+class Camera(NamedTuple):
+    """viewmat [4, 4] world to camera, OpenCV axes; K [3, 3] and size in pixels."""
+
+    viewmat: Tensor
+    K: Tensor
+    width: int
+    height: int
+
+
+class Layer(NamedTuple):
+    """One drawn region: rgb [H, W, 3] premultiplied by alpha [H, W, 1], and the screen positions that density control reads."""
+
+    rgb: Tensor
+    alpha: Tensor
+    depth: Tensor
+
+
+class General(nn.Module):
+    """Shared by all identities: the signal encoders and the General Fields of both regions."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        f, width = config.fields, config.signals.width
+        self.motion = MotionEncoder(config.signals)
+        self.audio = AudioEncoder(config.signals)
+        self.eyes = EyeEncoder()
+        self.fields = nn.ModuleDict(
+            {r: build_field(r, f, width, f.general_hidden, config.ablation.attributes) for r in REGIONS}
+        )
+
+
+class Identity(nn.Module):
+    """One person: static Gaussians and Individual Fields of both regions."""
+
+    def __init__(self, config: Config, gaussians: Mapping[Region, Gaussians]) -> None:
+        super().__init__()
+        f, width = config.fields, config.signals.width
+        self.gaussians = nn.ModuleDict(dict(gaussians))
+        self.fields = nn.ModuleDict(
+            {r: build_field(r, f, width, f.individual_hidden, config.ablation.attributes) for r in REGIONS}
+        )
+
+
+class Talker(nn.Module):
+    """General and one Identity together: signals -> deformed Gaussians -> picture (eq. 3-9)."""
+
+    def __init__(self, config: Config, general: General, identity: Identity) -> None:
+        super().__init__()
+        self.config, self.general, self.identity = config, general, identity
+
+    def gaussians(self, region: Region) -> Gaussians:
+        """The region's static Gaussians."""
+        gaussians = self.identity.gaussians[region]
+        assert isinstance(gaussians, Gaussians)
+        return gaussians
+
+    def active_fields(self, region: Region) -> dict[str, DeformationField]:
+        """The fields that the ablation leaves on, by name."""
+        wanted = self.config.ablation.fields
+        both = {"general": self.general.fields[region], "individual": self.identity.fields[region]}
+        return {name: field for name, field in both.items() if wanted in ("both", name)}  # type: ignore[misc]
+
+    def anchors(self, region: Region) -> dict[str, Anchors]:
+        """What the fields know of the static centres; constant as long as these do not move."""
+        means = self.gaussians(region).means
+        return {name: field.anchors(means) for name, field in self.active_fields(region).items()}
+
+    def encode(self, signals: Signals) -> dict[str, Tensor]:
+        """F_M, F_A and the eyes of one frame, each encoded once for both regions; only what the ablation uses."""
+        control = self.config.ablation.control
+        encoded = {"eyes": self.general.eyes(signals.eyes)}
+        if control != "audio":
+            encoded["motion"] = self.general.motion(signals.motion)
+        if control != "motion":
+            encoded["audio"] = self.general.audio(signals.audio)
+        encoded["general"] = encoded["audio" if control == "audio" else "motion"]
+        encoded["individual"] = encoded["motion" if control == "motion" else "audio"]
+        return encoded
+
+    def deformations(
+        self, region: Region, encoded: Mapping[str, Tensor], anchors: Mapping[str, Anchors] | None = None
+    ) -> dict[str, Deformation]:
+        """delta_G and delta_I of the active fields, apart."""
+        anchors = self.anchors(region) if anchors is None else anchors
+        return {
+            name: field(anchors[name], encoded[name], encoded["eyes"])
+            for name, field in self.active_fields(region).items()
+        }
+
+    def draw(self, region: Region, camera: Camera, delta: Deformation | None) -> Layer:
+        """Rasterise one region, deformed by `delta` or static (eq. 8-9), over nothing."""
+        g = self.gaussians(region)
+        delta = delta or Deformation(torch.zeros_like(g.means))
+        means = g.means + delta.means
+        sh = g.sh
+        if delta.sh is not None:
+            sh = torch.cat([sh[:, :1] + delta.sh[:, None], sh[:, 1:]], 1)
+        center = -camera.viewmat[:3, :3].T @ camera.viewmat[:3, 3]
+        if g.degree:
+            colors = (eval_sh(g.degree, sh, means.detach() - center) + 0.5).clamp_min(0.0)
+        else:
+            colors = (sh[:, 0] * SH_C0 + 0.5).clamp_min(0.0)
+        picture = rasterize(
+            means, g.quats if delta.quats is None else g.quats + delta.quats, g.scales(delta.scales),
+            g.opacities(delta.opacities), colors, camera.viewmat[None], camera.K[None], camera.width, camera.height,
+        )
+        return Layer(picture.rgb[0], picture.alpha[0], picture.depth[0])
+
+
+def compose(face: Layer, mouth: Layer, background: Tensor) -> Tensor:
+    """Face over mouth over background [H, W, 3], as InsTaG fuses them; the coarse image of paper 3.4."""
+    return face.rgb + (1 - face.alpha) * (mouth.rgb + (1 - mouth.alpha) * background)
+
+
+def total(parts: Mapping[str, Deformation]) -> Deformation:
+    """Sum of the fields' predictions (eq. 8)."""
+    first, *rest = parts.values()
+    for part in rest:
+        first = first + part
+    return first
+
+
+def device_of(config: Config) -> torch.device:
+    """The device that `config.device` names.  Raises UserError when CUDA is asked for and absent."""
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("device cuda was asked for, but torch sees no CUDA GPU; give --device cpu, or see: d3talker doctor")
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
+    return torch.device(name)

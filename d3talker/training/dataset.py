@@ -1,0 +1,149 @@
+"""A subject's frames and signals as tensors: what the training loops and the renderer read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from d3talker.config import SignalConfig
+from d3talker.errors import UserError
+from d3talker.motion.audio_to_motion import RidgeMotion
+from d3talker.motion.head import embedded_head
+from d3talker.motion.pncc import canonical, pncc
+from d3talker.progress import track
+from d3talker.subject.action_units import BLINK_MAX, read_action_units
+from d3talker.subject.layout import Frame, Subject
+from d3talker.subject.palette import Label
+from d3talker.talker import Camera, Signals
+from d3talker.signals import window
+
+
+@dataclass(frozen=True)
+class Views:
+    """T frames: images and backs (torso over background) uint8 [T, H, W, 3]; head (face and hair) and mouth bool [T, H, W]."""
+
+    images: Tensor
+    backs: Tensor
+    head: Tensor
+    mouth: Tensor
+    viewmats: Tensor
+    K: Tensor
+
+    def __len__(self) -> int:
+        return self.images.shape[0]
+
+    def camera(self, index: int) -> Camera:
+        """Camera of frame `index`."""
+        return Camera(self.viewmats[index], self.K, self.images.shape[2], self.images.shape[1])
+
+
+def load_views(subject: Subject, frames: Sequence[Frame], device: torch.device) -> Views:
+    """Read the images of `frames` into memory.  Raises UserError naming what is missing."""
+    images, backs, head, mouth = [], [], [], []
+    for frame in track(frames, f"reading {subject.name}"):
+        labels = subject.labels(frame.img_id)
+        images.append(torch.from_numpy(subject.gt(frame.img_id)))
+        backs.append(torch.from_numpy(subject.torso_over_background(frame.img_id)))
+        head.append(torch.from_numpy((labels == Label.FACE) | (labels == Label.HAIR)))
+        mouth.append(torch.from_numpy(labels == Label.MOUTH))
+    return Views(
+        *(torch.stack(part).to(device) for part in (images, backs, head, mouth)),
+        torch.from_numpy(Subject.viewmats(frames)).float().to(device), torch.from_numpy(subject.K).float().to(device),
+    )
+
+
+@dataclass(frozen=True)
+class AudioStatistics:
+    """Mean and standard deviation of each column of the audio features, over the training frames."""
+
+    mean: list[float]
+    spread: list[float]
+
+    @classmethod
+    def of(cls, features: np.ndarray) -> AudioStatistics:
+        """features [T, 16, 29]."""
+        flat = features.reshape(-1, features.shape[-1])
+        return cls(flat.mean(0).tolist(), (flat.std(0) + 1e-3).tolist())
+
+    def apply(self, features: np.ndarray) -> np.ndarray:
+        """Centre and scale each column."""
+        return ((features - np.array(self.mean)) / np.array(self.spread)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Drive:
+    """Signals of T consecutive frames: PNCC differences [T, 3, S, S] in [-1, 1]; audio [T, 16, 29]; eyes [T, 6]."""
+
+    motion: Tensor
+    audio: Tensor
+    eyes: Tensor
+    neighbours: int
+    audio_window: int
+
+    def __len__(self) -> int:
+        return self.audio.shape[0]
+
+    def at(self, index: int) -> Signals:
+        """The signals that drive frame `index`; zeros stand beyond both ends."""
+        half = self.audio_window // 2
+        return Signals(
+            window(self.motion, index, self.neighbours, self.neighbours),
+            window(self.audio, index, half, self.audio_window - half - 1), self.eyes[index],
+        )
+
+
+def drive(
+    identity: np.ndarray, expression: np.ndarray, audio: np.ndarray, eyes: np.ndarray, config: SignalConfig,
+    device: torch.device,
+) -> Drive:
+    """Signals from fitted identity [I], expression [T, E], normalised audio features [T, 16, 29] and AUs [T, 6]."""
+    model = embedded_head()
+    if (identity.shape[-1], expression.shape[-1]) != (len(model.identity_names), len(model.expression_names)):
+        raise UserError(
+            f"the subject was fitted with {expression.shape[-1]} expressions, the face model has "
+            f"{len(model.expression_names)}; run d3talker prepare again"
+        )
+    images = pncc(model, identity, expression, config.pncc_size)
+    images -= canonical(model, identity, config.pncc_size)
+    units = np.concatenate([eyes[:, :-1] / 5, eyes[:, -1:] / BLINK_MAX], 1)  # OpenFace intensities run from 0 to 5
+    return Drive(
+        torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(device),
+        torch.from_numpy(audio.astype(np.float32)).to(device), torch.from_numpy(units.astype(np.float32)).to(device),
+        config.neighbours, config.audio_window,
+    )
+
+
+@dataclass(frozen=True)
+class TrainingSignals:
+    """What adaptation learns from a subject's training frames, and what test time needs of it."""
+
+    drive: Drive
+    statistics: AudioStatistics
+    motion: RidgeMotion
+    eyes: np.ndarray
+    feature_name: str
+
+
+def training_signals(
+    subject: Subject, frames: Sequence[Frame], config: SignalConfig, device: torch.device
+) -> TrainingSignals:
+    """Signals of the training frames: motion as tracked, and the regression that predicts it from sound at test time."""
+    rows = [frame.aud_id for frame in frames]
+    name = subject.feature_name(config.features)
+    features = _rows(subject.features(name), rows, f"audio features of {subject.root}")
+    expression = _rows(subject.expression(), rows, f"expressions of {subject.root}")
+    eyes = _rows(read_action_units(subject.layout.action_units), rows, f"action units of {subject.root}")
+    statistics = AudioStatistics.of(features)
+    audio = statistics.apply(features)
+    signals = drive(subject.identity(), expression, audio, eyes, config, device)
+    return TrainingSignals(signals, statistics, RidgeMotion.fit(audio, expression), eyes, name)
+
+
+def _rows(values: np.ndarray, rows: Sequence[int], what: str) -> np.ndarray:
+    if max(rows) >= len(values):
+        raise UserError(f"the {what} have {len(values)} rows, frame {max(rows)} is asked for; run d3talker prepare again")
+    return values[np.array(rows)]
