@@ -1,0 +1,79 @@
+"""Tri-plane hash-grid encoder of positions, one set of parameters for every backend."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from torch import Tensor, nn
+
+from d3talker.encoding.levels import Level, make_levels
+from d3talker.errors import UserError
+
+__all__ = ["BACKENDS", "Level", "TriPlaneEncoder", "make_levels"]
+
+BACKENDS = ("auto", "reference", "grid", "cpu", "tinycudann")
+PLANES = ((0, 1), (1, 2), (0, 2))  # xy, yz, xz, the field's order
+
+
+class TriPlaneEncoder(nn.Module):
+    """Three 2D multi-resolution grids over the xy, yz and xz projections of a position (RAD-NeRF, ER-NeRF, InsTaG).
+
+    For each plane and level, with x in [0, 1]² the projected position (mean + bound) / (2 bound):
+        position = x * scale + 0.5, cell = floor(position), fraction = position - cell,
+        feature = sum over the cell's four corners of (bilinear weight) * table[row(corner)],
+        row = corner_x + corner_y * side where side² rows fit the table, else (corner_x xor corner_y * 2654435761) mod rows,
+    with scale and side as in `make_levels`. A plane whose x leaves [0, 1]² gives zeros, as torch-ngp's GridEncoder does.
+
+    Parameter `table` [3, rows, features]: table[p] is plane p's `embeddings` of the official checkpoints, level after level.
+    Backends: reference (torch), grid (grid_sample, any device), cpu (numba, float32), tinycudann (CUDA); auto takes
+    D3TALKER_ENCODER if set, else cpu for float32 on the CPU, grid on CUDA, reference for the rest.
+    """
+
+    def __init__(
+        self,
+        levels: int = 12,
+        features: int = 1,
+        base_resolution: float = 16,
+        desired_resolution: float = 256 * 0.15,
+        log2_table: int = 17,
+        bound: float = 0.15,
+        backend: str = "auto",
+    ) -> None:
+        super().__init__()
+        if backend not in BACKENDS:
+            raise UserError(f"the tri-plane encoder got the backend '{backend}'; choose one of {', '.join(BACKENDS)}")
+        self.levels, self.features, self.bound, self.backend = levels, features, bound, backend
+        self.layout = make_levels(levels, base_resolution, desired_resolution, log2_table)
+        self.width = 3 * levels * features
+        self.table = nn.Parameter(torch.empty(3, self.layout[-1].start + self.layout[-1].rows, features))
+        self.reset_parameters()
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Uniform in ±1e-4, as torch-ngp does."""
+        with torch.no_grad():
+            self.table.uniform_(-1e-4, 1e-4, generator=generator)
+
+    def forward(self, means: Tensor) -> Tensor:
+        """means [N, 3] in world units -> [N, 3 * levels * features]: plane, then level, then feature."""
+        if means.ndim != 2 or means.shape[1] != 3:
+            raise UserError(f"the tri-plane encoder got means of shape {tuple(means.shape)}; pass [N, 3]")
+        unit = (means + self.bound) / (2 * self.bound)
+        planes = torch.stack([unit[:, pair] for pair in PLANES])
+        inside = ((planes >= 0) & (planes <= 1)).all(-1)
+        planes = torch.where(inside[..., None], planes, torch.zeros_like(planes))  # keeps rows in range, NaN included
+        return self._encode()(planes, inside, self.table, self.layout)
+
+    def _encode(self):
+        chosen = os.environ.get("D3TALKER_ENCODER", "auto") if self.backend == "auto" else self.backend
+        if chosen == "auto":
+            chosen = "grid"
+        if chosen == "grid":
+            from d3talker.encoding.dense import encode
+        else:
+            from d3talker.encoding.reference import encode
+        return encode
+
+    def extra_repr(self) -> str:
+        hashed = sum(not level.dense for level in self.layout)
+        return f"levels={self.levels}, features={self.features}, bound={self.bound}, hashed_levels={hashed}"

@@ -1,0 +1,41 @@
+"""Numba set-up shared by the CPU kernels: one decorator, one thread count, one message while a cold cache compiles."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numba
+import torch
+
+# omp shares torch's libgomp, so that both never spin at once; workqueue is what numba always has
+numba.config.THREADING_LAYER_PRIORITY = ["omp", "workqueue", "tbb"]
+numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+
+# no nnan/ninf: kernels must not turn a NaN into a number.  reassoc is what lets reductions vectorise
+FAST = {"contract", "nsz", "arcp", "reassoc", "afn"}
+
+kernel = numba.njit(cache=True, error_model="numpy", fastmath=FAST, nogil=True)
+parallel_kernel = numba.njit(cache=True, error_model="numpy", fastmath=FAST, parallel=True)
+
+_compiled: set[str] = set()
+_PATIENCE = 1.0  # s; a warm cache loads in well under this
+
+
+@contextmanager
+def compiling(what: str) -> Iterator[None]:
+    """Around the first use of a group of kernels: say so on stderr if numba has to compile them."""
+    if what in _compiled:
+        yield
+        return
+    text = f"d3talker: compiling the {what} kernels for this CPU (once; about 15 s, kept in numba's cache) ..."
+    timer = threading.Timer(_PATIENCE, lambda: print(text, file=sys.stderr, flush=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+    _compiled.add(what)

@@ -1,0 +1,88 @@
+"""Numba kernels: one depth sort a camera, then stable binning of splats into 16x16 tiles."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from d3talker.jit import kernel
+from d3talker.render.projection_kernels import DEPTH, MX, MY, REACH_X, REACH_Y
+
+TILE = 16
+
+
+@kernel
+def depth_order(splats):
+    """Indices of the visible splats [N, SPLAT] of one camera, nearest first, ties by index: radix sort of float bits."""
+    count = splats.shape[0]
+    order, other = np.empty(count, np.uint32), np.empty(count, np.uint32)
+    keys = np.empty(count, np.uint32)
+    visible = 0
+    for n in range(count):
+        keys[n] = np.float32(splats[n, DEPTH]).view(np.uint32)  # depths are positive, so their bits sort as they do
+        if splats[n, REACH_X] > 0:
+            order[visible] = n
+            visible += 1
+    for shift in (0, 11, 22):
+        starts = np.zeros(2049, np.int64)
+        for i in range(visible):
+            starts[((keys[order[i]] >> shift) & 2047) + 1] += 1
+        for b in range(2048):
+            starts[b + 1] += starts[b]
+        for i in range(visible):
+            digit = (keys[order[i]] >> shift) & 2047
+            other[starts[digit]] = order[i]
+            starts[digit] += 1
+        order, other = other, order
+    return order[:visible]
+
+
+@kernel
+def tile_span(splat, width, height):
+    """First and one-past-last tile column and row whose pixel centres a splat's box covers; empty spans are (0, 0, ...)."""
+    x0 = max(int(math.ceil(splat[MX] - splat[REACH_X] - 0.5)), 0)
+    x1 = min(int(math.floor(splat[MX] + splat[REACH_X] - 0.5)), width - 1)
+    y0 = max(int(math.ceil(splat[MY] - splat[REACH_Y] - 0.5)), 0)
+    y1 = min(int(math.floor(splat[MY] + splat[REACH_Y] - 0.5)), height - 1)
+    if x0 > x1 or y0 > y1:
+        return 0, 0, 0, 0
+    return x0 // TILE, x1 // TILE + 1, y0 // TILE, y1 // TILE + 1
+
+
+@kernel
+def bin_splats(splats, width, height):
+    """Tile lists of splats [C, N, SPLAT].
+
+    Returns tile_start [C * tiles + 1] into ids and slots; ids, the splats of a tile nearest first; slots, where each of
+    them leaves its gradient; slot_start [C * N + 1], the consecutive slots of each splat. Nothing depends on threads.
+    """
+    cameras, count = splats.shape[0], splats.shape[1]
+    columns, rows = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
+    tile_start = np.zeros(cameras * columns * rows + 1, np.int64)
+    slot_start = np.zeros(cameras * count + 1, np.int64)
+    for c in range(cameras):
+        for n in range(count):
+            here = c * count + n
+            slot_start[here + 1] = slot_start[here]
+            if splats[c, n, REACH_X] > 0:
+                x0, x1, y0, y1 = tile_span(splats[c, n], width, height)
+                slot_start[here + 1] += (x1 - x0) * (y1 - y0)
+                for y in range(y0, y1):
+                    for x in range(x0, x1):
+                        tile_start[(c * rows + y) * columns + x + 1] += 1
+    for t in range(cameras * columns * rows):
+        tile_start[t + 1] += tile_start[t]
+    ids, slots = np.empty(tile_start[-1], np.uint32), np.empty(tile_start[-1], np.uint32)
+    cursor = tile_start.copy()
+    for c in range(cameras):
+        for n in depth_order(splats[c]):
+            slot = slot_start[c * count + n]
+            x0, x1, y0, y1 = tile_span(splats[c, n], width, height)
+            for y in range(y0, y1):
+                for x in range(x0, x1):
+                    tile = (c * rows + y) * columns + x
+                    ids[cursor[tile]], slots[cursor[tile]] = n, slot
+                    cursor[tile] += 1
+                    slot += 1
+    return tile_start, ids, slots, slot_start

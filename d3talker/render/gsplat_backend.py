@@ -1,0 +1,42 @@
+"""The CUDA rasteriser: gsplat's kernels behind our interface."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from d3talker.errors import UserError, require
+from d3talker.render.scene import EPS2D, NEAR, Rendering, Scene
+
+
+def rasterize(scene: Scene, normals: Tensor | None) -> Rendering:
+    """Render a Scene on CUDA; normals [C, N, 3] are composited as further channels where given.
+
+    packed=False: a head fills the frame, so nearly every Gaussian is visible and packing only adds its index kernels.
+    rasterize_mode="classic": antialiasing would change opacities and break parity with the CPU and with published runs.
+    """
+    if not scene.means.is_cuda or scene.means.dtype != torch.float32:
+        raise UserError(
+            f"the gsplat backend needs float32 CUDA tensors, not {scene.means.dtype} on {scene.means.device}; "
+            "move them or choose backend='cpu'"
+        )
+    gsplat = require("gsplat", "gpu", "rendering on CUDA")
+    cameras, count = scene.cameras, scene.count
+    features = scene.colors if normals is None else torch.cat([scene.colors.expand(cameras, -1, -1), normals], -1)
+    # each camera is its own batch entry with one view, so that every frame may bring its own Gaussians
+    values = (scene.means, scene.quats, scene.scales, scene.opacities, features)
+    means, quats, scales, opacities, features = (v.expand(cameras, *v.shape[1:]).contiguous() for v in values)
+    if count == 0:
+        image = means.new_zeros(cameras, scene.height, scene.width, features.shape[-1] + 1)
+        alpha = image[..., :1]
+    else:
+        image, alpha, _ = gsplat.rasterization(
+            means, quats, scales, opacities, features[:, None], scene.viewmats[:, None], scene.Ks[:, None],
+            scene.width, scene.height, near_plane=NEAR, eps2d=EPS2D, packed=False, render_mode="RGB+D",
+            rasterize_mode="classic",
+        )  # fmt: skip
+        image, alpha = image[:, 0], alpha[:, 0]
+    rgb = image[..., :3]
+    if scene.background is not None:
+        rgb = rgb + (1 - alpha) * scene.background
+    return Rendering(rgb, alpha, image[..., -1:], None if normals is None else image[..., 3:6])
