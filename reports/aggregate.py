@@ -1,0 +1,84 @@
+"""From records to one number: mean over subjects when all are there, spread over seeds, reasons for what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from eval.metrics.result import MetricResult
+from eval.records import Record
+from reports.columns import EFFICIENCY
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A value with its spread and the keys of its records; or None with the reasons, one sentence each."""
+
+    value: float | None
+    sd: float | None = None
+    interval: tuple[float, float] | None = None
+    records: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+def measure(records: Iterable[Record], metric: str, subjects: Iterable[str]) -> Measured:
+    """Combine the records of one method in one condition (they differ in subject and seed only).
+
+    The value is the mean over `subjects` of the mean over seeds; a subject without any value makes it None.  sd is the
+    standard deviation over the seeds that every subject has (two at least) of the mean over subjects.
+    """
+    values: dict[str, dict[int, float]] = {subject: {} for subject in subjects}
+    faults: dict[str, list[str]] = {subject: [] for subject in values}
+    used: list[Record] = []
+    for record in records:
+        if record.job.subject not in values:
+            continue
+        result = read(record, metric)
+        if result.value is None:
+            faults[record.job.subject].append(str(result.reason))
+        else:
+            values[record.job.subject][record.job.seed] = result.value
+            used.append(record)
+    absent = [subject for subject, found in values.items() if not found]
+    if absent or not values:
+        return Measured(None, reasons=_reasons(absent, faults, len(values)))
+    common = set.intersection(*(set(found) for found in values.values()))
+    per_seed = [fmean(found[seed] for found in values.values()) for seed in sorted(common)]
+    sd = stdev(per_seed) if len(per_seed) > 1 else None
+    remarks = tuple(f"{subject}: without a seed that has no value ({why[0]})" for subject, why in faults.items() if why)
+    interval = used[0].metrics[metric].interval if len(used) == 1 else None
+    mean = fmean(fmean(found.values()) for found in values.values())
+    return Measured(mean, sd, interval, tuple(record.key for record in used), remarks=remarks)
+
+
+def read(record: Record, metric: str) -> MetricResult:
+    """A record's metric, or the reason why it has none that may be shown."""
+    if record.status != "ok":
+        return MetricResult.missing(f"{record.status}: {record.reason or 'no reason was recorded'}")
+    result = record.metrics.get(metric)
+    if result is None:
+        return MetricResult.missing("not measured in this run")
+    if result.value is not None and metric in EFFICIENCY and not exclusive(record, metric):
+        return MetricResult.missing("other work ran on the machine at the same time, so no time is shown")
+    return result
+
+
+def exclusive(record: Record, metric: str) -> bool:
+    """Whether a time was measured while nothing else ran."""
+    stages = {"train_time": ("pretrain", "train"), "fps": ("render",)}[metric]
+    timed = [record.stages[name].exclusive for name in stages if name in record.stages]
+    return bool(timed) and all(timed)
+
+
+def _reasons(absent: list[str], faults: dict[str, list[str]], count: int) -> tuple[str, ...]:
+    if not count:
+        return ("no subject",)
+    by_reason: dict[str, list[str]] = {}
+    for subject in absent:
+        for reason in dict.fromkeys(faults[subject] or ["not run"]):
+            by_reason.setdefault(reason, []).append(subject)
+    return tuple(
+        reason if len(names) == count else f"{', '.join(names)}: {reason}" for reason, names in by_reason.items()
+    )

@@ -1,0 +1,95 @@
+"""Cell grid -> LaTeX (booktabs); plain pdflatex compiles it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+from reports.grid import LEGEND, Cell, Column, Grid, number, spread
+
+SPECIAL = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "|": r"$|$", '"': "''",
+    "↑": r"$\uparrow$", "↓": r"$\downarrow$", "±": r"$\pm$", "×": r"$\times$", "–": "--", "³": r"\textsuperscript{3}",
+    "²": r"\textsuperscript{2}", "Δ": r"$\Delta$", "μ": r"$\mu$", "α": r"$\alpha$", "’": "'", "·": r"$\cdot$",
+}
+DOCUMENT = r"""\documentclass{{article}}
+\usepackage[a4paper,landscape,margin=15mm]{{geometry}}
+\usepackage{{booktabs}}
+\usepackage{{graphicx}}
+\begin{{document}}
+{}
+\end{{document}}
+"""
+
+
+def to_latex(grid: Grid) -> str:
+    """A `table` environment; it needs the packages booktabs and graphicx."""
+    count = len(grid.heads)
+    lines = [r"\begin{table*}[t]", r"\centering", rf"\caption{{{escape(grid.caption)}}}", rf"\label{{tab:{grid.name}}}"]
+    lines.append(r"\resizebox{\textwidth}{!}{%")
+    lines += [rf"\begin{{tabular}}{{{'l' * count}{'c' * len(grid.columns)}}}", r"\toprule"]
+    if any(group for group, _ in grid.groups):
+        spans = [rf"\multicolumn{{{width}}}{{c}}{{{escape(group)}}}" for group, width in grid.groups]
+        lines += [_line([*([""] * count), *spans]), _rules(grid)]
+    lines += [_line([*map(escape, grid.heads), *(escape(f"{c.title}{c.arrow}") for c in grid.columns)]), r"\midrule"]
+    for before, row in zip([None, *grid.rows], grid.rows):
+        if before is not None and before.standing != row.standing:
+            lines.append(r"\midrule")
+        labels = [escape(label) for label in row.labels]
+        if row.standing == "published":
+            labels = [rf"\textit{{{label}}}" for label in labels]
+        labels[0] += (" (synthetic)" if row.synthetic else "") + _notes(row.notes)
+        lines.append(_line([*labels, *(_cell(cell, column) for cell, column in zip(row.cells, grid.columns))]))
+    lines += [r"\bottomrule", r"\end{tabular}}", r"\par\smallskip\footnotesize\raggedright"]
+    lines += [LEGEND, escape("; ".join(grid.facts)) + "."]
+    lines += [rf"\textsuperscript{{{i}}}~{escape(text)}." for i, text in enumerate(grid.notes, 1)]
+    return "\n".join([*lines, r"\end{table*}", ""])
+
+
+def document(grids: Iterable[Grid]) -> str:
+    """A whole LaTeX document with all tables."""
+    return DOCUMENT.format("\n".join(rf"{to_latex(grid)}\clearpage" for grid in grids))
+
+
+def escape(text: str) -> str:
+    """Text that pdflatex prints; a sign that it has no letter for becomes its code point, e.g. U+4E2D."""
+    out = []
+    for sign in " ".join(text.split()):
+        if sign in SPECIAL:
+            out.append(SPECIAL[sign])
+        elif sign.isascii():
+            out.append(sign)
+        else:
+            plain = unicodedata.normalize("NFKD", sign).encode("ascii", "ignore").decode()
+            out.append("".join(SPECIAL.get(letter, letter) for letter in plain) or f"U+{ord(sign):04X}")
+    return "".join(out)
+
+
+def _cell(cell: Cell, column: Column) -> str:
+    if cell.value is None:
+        text = "-"
+    else:
+        text = number(cell.value, column)
+        text = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}", "": text}[cell.mark]
+        extra = spread(cell, column)
+        text += rf" {{\scriptsize {escape(extra)}}}" if extra else ""
+    text += _notes(cell.notes)
+    return text + (f" [{number(cell.published, column)}]" if cell.published is not None else "")
+
+
+def _notes(numbers: tuple[int, ...]) -> str:
+    return rf"\textsuperscript{{{','.join(map(str, numbers))}}}" if numbers else ""
+
+
+def _rules(grid: Grid) -> str:
+    rules, at = [], len(grid.heads) + 1
+    for group, width in grid.groups:
+        if group:
+            rules.append(rf"\cmidrule(lr){{{at}-{at + width - 1}}}")
+        at += width
+    return "".join(rules)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return rf"{' & '.join(cells)} \\"

@@ -1,0 +1,145 @@
+"""`d3talker report`: a results folder -> tables, figures, key frames, videos and one HTML page, in a single folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from baselines.registry import methods
+from baselines.spec import MethodSpec
+from d3talker.errors import UserError
+from d3talker.files import atomic_folder, read_json, write_json, write_text
+from d3talker.version import __version__
+from eval.records import Record
+from reports.csv_table import to_csv
+from reports.figures import per_frame
+from reports.grid import Grid
+from reports.html import inline_svg, write_assets, write_page
+from reports.latex import document, to_latex
+from reports.load import Results, load_results, slug
+from reports.markdown import to_markdown
+from reports.scenes import Scene, build_scene
+from reports.tables import table1, usual_budget
+
+MARKER = "report.json"
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Options of `d3talker report`."""
+
+    results: tyro.conf.Positional[Path]
+    """Folder that `d3talker bench --out` wrote."""
+    out: Path
+    """Folder for the report; an older report there is replaced."""
+    budget: float | None = None
+    """Seconds of training video in Table 1; by default the paper's 10 if it was run."""
+    protocol: str | None = None
+    """Which protocol to report, when the results hold more than one."""
+    videos: bool = True
+    """Whether to encode videos and key frames."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of the page; `path` is relative and without suffix."""
+
+    title: str
+    caption: str
+    path: str
+
+
+def run(config: ReportConfig) -> int:
+    """Write the report; returns 0.
+
+    Raises UserError when the results cannot be read, mix protocols, or `out` holds something that is not a report.
+    """
+    check_target(config.out, config.results)
+    results = load_results(config.results, config.protocol)
+    specs = methods()
+    grids = [table1(results, specs, config.budget)]
+    with atomic_folder(config.out) as folder:
+        _write_tables(folder, grids)
+        picked = _clips(results.records, config.budget)
+        figures = _write_figures(folder, picked, specs)
+        clips = picked if config.videos else []
+        scenes = [scene for own in clips if (scene := build_scene(results, own, specs, folder))]
+        _write_records(folder, results, specs, grids)
+        _write_index(folder, results, grids, figures, scenes)
+        write_json(folder / MARKER, {"written_by": f"d3talker {__version__}", "protocol": results.protocol})
+    print(f"{config.out / 'index.html'}: {len(grids)} tables from {len(results.records)} records", file=sys.stderr)
+    return 0
+
+
+def check_target(out: Path, results: Path) -> None:
+    """Refuse to write over anything but an older report.  Raises UserError."""
+    if out.is_file():
+        raise UserError(f"{out} is a file; give --out a folder")
+    if out.is_dir() and any(out.iterdir()):
+        known = out / MARKER
+        if not known.is_file() or "written_by" not in read_json(known):
+            raise UserError(f"{out} is not empty and holds no report; give --out a new folder")
+    if results.resolve().is_relative_to(out.resolve()):
+        raise UserError(f"{out} holds the results themselves; give --out another folder")
+
+
+def _clips(records: Sequence[Record], budget: float | None) -> list[list[Record]]:
+    """The records to look at: for every subject one (the first seed) a method, at Table 1's budget."""
+    own = [r for r in records if r.job.setting == "self" and r.job.ablation == "full"]
+    budget = usual_budget(own) if budget is None else budget
+    picked: dict[str, dict[str, Record]] = {}
+    for record in own:
+        if record.job.budget == budget and record.status == "ok" and record.job.method != "ground-truth":
+            picked.setdefault(record.job.subject, {}).setdefault(record.job.method, record)
+    return [list(chosen.values()) for _, chosen in sorted(picked.items())]
+
+
+def _write_tables(folder: Path, grids: Sequence[Grid]) -> None:
+    for grid in grids:
+        write_text(folder / "tables" / f"{grid.name}.md", to_markdown(grid))
+        write_text(folder / "tables" / f"{grid.name}.tex", to_latex(grid))
+        write_text(folder / "tables" / f"{grid.name}.csv", to_csv(grid))
+    write_text(folder / "tables" / "all.tex", document(grids))
+    write_text(folder / "tables" / "all.md", "\n".join(map(to_markdown, grids)))
+
+
+def _write_figures(folder: Path, clips: Sequence[Sequence[Record]], specs: Sequence[MethodSpec]) -> list[Figure]:
+    titles = {spec.name: spec.title for spec in specs}
+    figures = []
+    for records in clips:
+        subject = records[0].job.subject
+        path = f"figures/frames-{slug(subject)}"
+        names = [titles.get(record.job.method, record.job.method) for record in records]
+        if per_frame(folder / path, records, names, 25):
+            caption = "Every frame of the test clip; gaps are frames in which the metric could not be measured."
+            figures.append(Figure(f"Per-frame quality, {subject}", caption, path))
+    return figures
+
+
+def _write_records(folder: Path, results: Results, specs: Sequence[MethodSpec], grids: Sequence[Grid]) -> None:
+    titles = {spec.name: spec.title for spec in specs}
+    by_key = {record.key: record for record in results.records}
+    for record in results.records:
+        write_json(folder / "records" / f"{record.key}.json", record.model_dump(mode="json"))
+        page = folder / "records" / f"{record.key}.html"
+        write_page(page, "record.html", record=record, title=titles.get(record.job.method, record.job.method), up="../")
+    for grid in grids:
+        for row in grid.rows:
+            if any(len(cell.records) > 1 for cell in row.cells):
+                page = folder / "traces" / f"{slug(f'{grid.name}-{row.name}')}.html"
+                write_page(page, "trace.html", grid=grid, row=row, records=by_key, up="../")
+
+
+def _write_index(
+    folder: Path, results: Results, grids: Sequence[Grid], figures: Sequence[Figure], scenes: Sequence[Scene]
+) -> None:
+    write_assets(folder / "assets")
+    drawings = {figure.path: inline_svg(folder / f"{figure.path}.svg") for figure in figures}
+    write_page(
+        folder / "index.html", "index.html", results=results, grids=grids, figures=figures, drawings=drawings,
+        scenes=scenes, version=__version__, up="",
+    )

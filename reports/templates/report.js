@@ -1,0 +1,103 @@
+// The report's three behaviours: tables that sort, videos that run together, light and dark.
+"use strict";
+
+function remember(name, value) {
+  try {
+    if (value === undefined) return localStorage.getItem(name);
+    localStorage.setItem(name, value);
+  } catch { /* a page from disk may have no storage */ }
+  return null;
+}
+
+function setUpTheme() {
+  const root = document.documentElement;
+  const saved = remember("d3talker-theme");
+  if (saved === "light" || saved === "dark") root.dataset.theme = saved;
+  document.querySelector("[data-theme-toggle]")?.addEventListener("click", () => {
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    remember("d3talker-theme", root.dataset.theme);
+  });
+}
+
+function cellKey(row, column) {
+  const cell = row.cells[column];
+  const text = cell.dataset.value ?? cell.textContent.trim();
+  if (text === "") return null;
+  const value = Number(text);
+  return Number.isNaN(value) ? text : value;
+}
+
+function compare(a, b, sign) {
+  if (a === null || b === null) return (a === null) - (b === null); // what is missing stays below
+  if (typeof a === "number" && typeof b === "number") return sign * (a - b);
+  return sign * String(a).localeCompare(String(b), undefined, { numeric: true });
+}
+
+function sortBy(table, header, column) {
+  const sign = header.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+  for (const other of table.tHead.querySelectorAll("th")) other.removeAttribute("aria-sort");
+  header.setAttribute("aria-sort", sign === 1 ? "ascending" : "descending");
+  const body = table.tBodies[0];
+  const rows = [...body.rows].map((row) => [cellKey(row, column), row]);
+  rows.sort(([a], [b]) => compare(a, b, sign));
+  body.append(...rows.map(([, row]) => row));
+}
+
+function setUpSorting() {
+  for (const table of document.querySelectorAll("table.sortable")) {
+    const heads = [...table.tHead.rows].at(-1).cells;
+    [...heads].forEach((header, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "sort";
+      button.append(...header.childNodes);
+      header.append(button);
+      button.addEventListener("click", () => sortBy(table, header, column));
+    });
+  }
+}
+
+function setUpPlayer(player) {
+  const videos = [...player.querySelectorAll("video")];
+  const [lead] = videos;
+  const play = player.querySelector("[data-play]");
+  const seek = player.querySelector("[data-seek]");
+  const time = player.querySelector("[data-time]");
+  const fps = Number(player.dataset.fps);
+  const moveTo = (seconds) => videos.forEach((video) => { video.currentTime = seconds; });
+  const pause = () => { videos.forEach((video) => video.pause()); moveTo(lead.currentTime); };
+
+  play.addEventListener("click", async () => {
+    if (!lead.paused) return pause();
+    if (lead.ended) moveTo(0);
+    await Promise.allSettled(videos.map((video) => video.play()));
+  });
+  lead.addEventListener("play", () => { play.textContent = "Pause"; });
+  for (const event of ["pause", "ended"]) lead.addEventListener(event, () => { play.textContent = "Play"; });
+  lead.addEventListener("timeupdate", () => {
+    if (lead.duration) seek.value = String(lead.currentTime / lead.duration);
+    time.textContent = `${lead.currentTime.toFixed(2)} s`;
+    if (lead.paused) return;
+    for (const video of videos) {
+      if (Math.abs(video.currentTime - lead.currentTime) > 2 / fps) video.currentTime = lead.currentTime;
+    }
+  });
+  seek.addEventListener("input", () => { if (lead.duration) moveTo(Number(seek.value) * lead.duration); });
+  for (const step of player.querySelectorAll("[data-step]")) {
+    step.addEventListener("click", () => {
+      videos.forEach((video) => video.pause());
+      moveTo(Math.min(Math.max(lead.currentTime + Number(step.dataset.step) / fps, 0), lead.duration || 0));
+    });
+  }
+  player.querySelector("[data-speed]").addEventListener("change", (event) => {
+    videos.forEach((video) => { video.playbackRate = Number(event.target.value); });
+  });
+  player.querySelector("[data-sound]")?.addEventListener("change", (event) => {
+    videos.forEach((video, i) => { video.muted = String(i) !== event.target.value; });
+  });
+}
+
+setUpTheme();
+setUpSorting();
+document.querySelectorAll("[data-player]").forEach(setUpPlayer);

@@ -1,0 +1,92 @@
+"""The whole report from a tiny results folder."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from d3talker.errors import UserError
+from d3talker.video import probe
+from reports.report import ReportConfig, run
+
+
+class Links(HTMLParser):
+    """Collects what a page links to and the ids it has."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.ids: list[str] = []
+        self.feed(page.read_text("utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("href", "src") and value and not value.startswith("data:"):
+                self.targets.append(value)
+            if name == "id" and value:
+                self.ids.append(value)
+
+
+def check_links(folder: Path) -> int:
+    """Every link of every page leads to a file of the report and, with #, to an id in it; returns how many."""
+    pages = {page.resolve(): Links(page) for page in folder.rglob("*.html")}
+    count = 0
+    for page, links in pages.items():
+        assert len(links.ids) == len(set(links.ids)), f"{page.name} repeats an id"
+        for target in links.targets:
+            assert not re.match(r"[a-z]+:|//", target), f"{page.name} needs the network: {target}"
+            path, _, anchor = target.partition("#")
+            goal = (page.parent / path).resolve() if path else page
+            assert goal.is_file() and goal.is_relative_to(folder.resolve()), f"{page.name} -> {target}"
+            if anchor and goal in pages:
+                assert anchor in pages[goal].ids, f"{page.name} -> {target}"
+            count += 1
+    return count
+
+
+def test_the_whole_report(maker, tmp_path):
+    record = maker.record(clips=True, budget=5, notes=["no refiner"], synthetic=True)
+    maker.record("instag", budget=5, status="failed", reason="out of memory")
+    out = tmp_path / "report"
+    assert run(ReportConfig(maker.root, out)) == 0
+    assert check_links(out) > 50
+    page = (out / "index.html").read_text("utf-8")
+    assert "synthetic" in page and "no refiner" in page and "failed: out of memory" in page and "Protocol d3-v1" in page
+    stored = json.loads((out / "records" / f"{record.key}.json").read_text("utf-8"), parse_constant=pytest.fail)
+    assert stored["metrics"]["psnr"]["value"] == pytest.approx(record.metrics["psnr"].value)
+    assert sorted(path.suffix for path in (out / "figures").glob("keyframes-anna-5s.*")) == [".pdf", ".png", ".svg"]
+    for video in (out / "videos").rglob("*.mp4"):
+        info = probe(video)
+        assert info.codec == "h264" and info.has_audio and info.metadata["synthetic"] == "true"
+    assert len(list((out / "videos").rglob("*.mp4"))) == 3
+
+
+def test_an_older_report_is_replaced_and_nothing_else(maker, tmp_path):
+    maker.record()
+    out = tmp_path / "report"
+    run(ReportConfig(maker.root, out))
+    (out / "stale.txt").write_text("old")
+    run(ReportConfig(maker.root, out))
+    assert not (out / "stale.txt").exists()
+    precious = tmp_path / "thesis"
+    precious.mkdir()
+    (precious / "chapter1.tex").write_text("...")
+    for target in (precious, maker.root, maker.root.parent, precious / "chapter1.tex"):
+        with pytest.raises(UserError):
+            run(ReportConfig(maker.root, target))
+    assert (precious / "chapter1.tex").read_text() == "..."
+
+
+@pytest.mark.parametrize("prepare", ["nothing", "empty", "damaged"])
+def test_without_a_record_there_is_one_clear_sentence(maker, tmp_path, prepare):
+    if prepare == "nothing":
+        (maker.root / "records").rmdir()
+    if prepare == "damaged":
+        (maker.root / "records" / "x.json").write_text("{")
+    with pytest.raises(UserError, match="records"):
+        run(ReportConfig(maker.root, tmp_path / "report"))
+    assert not (tmp_path / "report").exists()
