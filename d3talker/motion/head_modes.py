@@ -134,6 +134,7 @@ def expressions(f: Fields) -> dict[str, np.ndarray]:
     tongue = (f.region == REGIONS.index("tongue")) * np.clip((z - 44) / 43, 0, 1)
     nose_side = bump(ax, y, 13, -38, 8, 10) * soft * front
     corner = bump(ax, y, 27, shape.MOUTH_Y, 14, 11) * soft * front
+    eye_skin = front * np.isin(f.region, [REGIONS.index("skin"), REGIONS.index("lid_rim")])
     return {
         "jaw_open": _jaw(f, 17.0, 0.0),
         "jaw_left": _jaw(f, 0.0, 5.0),
@@ -144,8 +145,8 @@ def expressions(f: Fields) -> dict[str, np.ndarray]:
         "lips_press": _roll(f, 1.2, 0.30),
         "lips_roll": _roll(f, 4.0, 0.55),
         "mouth_wide": _vector(7.5 * np.sign(x), 0.0, -3.0, corner),
-        "mouth_left": _vector(6.0, 0.0, 0.0, f.around_mouth(22, 14)),
-        "mouth_right": _vector(-6.0, 0.0, 0.0, f.around_mouth(22, 14)),
+        "mouth_left": _vector(6.0, 0.0, 0.0, f.around_mouth(22, 14) * (0.4 + 0.6 * left)),
+        "mouth_right": _vector(-6.0, 0.0, 0.0, f.around_mouth(22, 14) * (0.4 + 0.6 * right)),
         "smile_left": _smile(f, 1),
         "smile_right": _smile(f, -1),
         "mouth_frown": _vector(1.0 * np.sign(x), -6.0, -1.0, corner),
@@ -162,8 +163,8 @@ def expressions(f: Fields) -> dict[str, np.ndarray]:
         "brow_down": _vector(-2.0 * np.sign(x) * (ax < 60), -5.0, 0.5, np.maximum(inner_brow, 0.6 * brow)),
         "blink_left": _blink(f, 1, 1.0),
         "blink_right": _blink(f, -1, 1.0),
-        "eyes_wide": _blink(f, 1, -0.25) + _blink(f, -1, -0.25),
-        "squint": _vector(0.0, 3.0, 0.8, bump(ax, y, 31, -7, 13, 4.5) * (y < 0) * soft * front * (f.region == 0)),
+        "eyes_wide": _vector(0.0, 2.2, 0.0, bump(ax, y, 31, 7, 15, 5) * (y > 1) * eye_skin),
+        "squint": _vector(0.0, 3.0, 0.8, bump(ax, y, 31, -7, 13, 4.5) * (y < 0) * eye_skin),
         "nose_wrinkle": _vector(0.0, 3.5, 0.5, nose_side),
         "nostril_flare": _vector(2.0 * np.sign(x), 0.0, 0.0, nose_side),
         "tongue_up": _vector(0.0, 9.0, 2.0, tongue**2),

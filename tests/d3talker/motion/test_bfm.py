@@ -26,7 +26,8 @@ def fake(**changes: Any) -> dict[str, Any]:
     tri = np.concatenate([np.stack([a, c, b], 1), np.stack([a, d, c], 1)])  # wound inwards on purpose
     data = {
         "meanshape": mean.reshape(1, -1), "idBase": rng.normal(size=(3 * COUNT, 80)),
-        "exBase": rng.normal(size=(3 * COUNT, 64)), "tri": tri + 1, "keypoints": np.arange(1, 69)[None],
+        "exBase": rng.normal(size=(3 * COUNT, 64)), "tri": tri + 1,
+        "keypoints": np.arange(1, 69)[None],
     }
     return {key: value for key, value in {**data, **changes}.items() if value is not None}
 
@@ -47,7 +48,8 @@ def test_reads_shapes_units_and_winding(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("changes, word", [
     ({"exBase": None}, "exBase"), ({"keypoints": np.arange(1, 60)[None]}, "59 keypoints"),
-    ({"tri": np.full((4, 3), 900)}, "outside"), ({"idBase": np.zeros((7, 80))}, "idBase"), ({"meanshape": np.full((1, 3 * COUNT), np.nan)}, "meanshape"),
+    ({"tri": np.full((4, 3), 900)}, "outside"), ({"idBase": np.zeros((7, 80))}, "idBase"),
+    ({"meanshape": np.full((1, 3 * COUNT), np.nan)}, "meanshape"),
 ])
 def test_foreign_files_are_named(tmp_path: Path, changes: dict[str, Any], word: str) -> None:
     savemat(tmp_path / "bfm.mat", fake(**changes))
