@@ -1,0 +1,172 @@
+"""Head pose, face shape and expression of every frame: 3D landmarks fitted to the whole clip at once, smooth in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from d3talker.motion.face import FaceModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+VIEW = 512.0  # the fit's units are pixels of a 512 x 512 picture, so that its weights mean the same at any size
+SIGMA = 1.5  # pixels; what a landmark of a sharp picture is off by
+ROBUST = 2.0  # in sigmas; larger residuals count linearly
+OFFSET_SIGMA = 0.003  # metres; free-form shift of a landmark against the face model
+EXPRESSION_SIGMA = 0.5  # of the model's full range
+POSE_SMOOTH = 2.0  # weight of second differences: half gain at 3.4 Hz for landmarks of equal weight
+EXPRESSION_SMOOTH = 0.1  # half gain at 8 Hz: lips are fast
+FOCAL_START = 1200.0  # pixels at 512, as the official trackers' sweep 600-1400 mostly finds
+SHARE = {  # how far a landmark is to be believed: the contour slides along the cheek as the head turns
+    range(0, 17): 0.15, range(17, 27): 0.5, range(27, 36): 1.5, range(36, 48): 1.0, range(48, 68): 0.7,
+}
+
+
+@dataclass(frozen=True)
+class Track:
+    """A tracked clip.  Camera: OpenGL axes, x_camera = rotation @ x_head + translation, looking along -z."""
+
+    focal: float  # pixels at 512
+    identity: np.ndarray  # [I] float64
+    offsets: np.ndarray  # [68, 3] metres, landmarks against the face model
+    expression: np.ndarray  # [T, E]
+    euler: np.ndarray  # [T, 3] radians, see rotations()
+    translation: np.ndarray  # [T, 3] metres
+    rigid: np.ndarray  # [T, 68, 2] landmarks without expression, pixels at 512, the top-left corner is (0, 0)
+    errors: np.ndarray  # [T] mean distance of landmarks to their reprojection, pixels at 512; NaN where the face was lost
+
+    @property
+    def rotation(self) -> np.ndarray:
+        """Head to camera, [T, 3, 3]."""
+        return rotations(self.euler)
+
+    @property
+    def c2w(self) -> np.ndarray:
+        """Camera to head [T, 4, 4], as transforms_*.json hold it."""
+        out = np.tile(np.eye(4), (len(self.euler), 1, 1))
+        out[:, :3, :3] = self.rotation.transpose(0, 2, 1)
+        out[:, :3, 3] = -np.einsum("tji,tj->ti", self.rotation, self.translation)
+        return out
+
+
+def rotations(euler: np.ndarray) -> np.ndarray:
+    """[T, 3] -> [T, 3, 3]: Rx(a) Ry(b) Rz(-c), the official codes' convention (ER-NeRF data_utils/process.py:262-343)."""
+    import torch
+
+    return _rotations(torch.as_tensor(np.asarray(euler, np.float64))).numpy()
+
+
+def fit_track(points: np.ndarray, face: FaceModel, max_steps: int = 250) -> Track:
+    """Fit pose and expression of all frames, one shape and one focal length to landmarks.
+
+    points: [T, 68, 2] in pixels of a 512 x 512 picture whose top-left corner (not pixel centre) is (0, 0); NaN = not seen,
+    such frames are filled in by the smoothness.
+    """
+    import torch
+
+    problem = _Problem(points, face)
+    vector = problem.start().requires_grad_()
+    optimiser = torch.optim.LBFGS([vector], max_iter=max_steps, history_size=30, tolerance_change=1e-7, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        loss = problem.loss(vector)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimiser.step(closure)  # type: ignore[arg-type]
+    return problem.result(vector.detach())
+
+
+class _Problem:
+    """The least-squares problem over one flat vector, whose entries are scaled to move landmarks by about a pixel."""
+
+    def __init__(self, points: np.ndarray, face: FaceModel) -> None:
+        import torch
+
+        self.seen = torch.as_tensor(~np.isnan(points[:, 0, 0]))
+        self.points = torch.as_tensor(np.nan_to_num(points.astype(np.float64)))
+        self.mean, self.identity, self.expression = (torch.as_tensor(b.astype(np.float64)) for b in face.landmark_basis())
+        self.weight = torch.zeros(68, dtype=torch.float64)
+        for rows, share in SHARE.items():
+            self.weight[list(rows)] = share
+        frames, ids, exps = len(points), len(self.identity), len(self.expression)
+        seen = points[~np.isnan(points[:, 0, 0])]
+        self.distance = FOCAL_START * float(self.mean[16, 0] - self.mean[0, 0]) / float(np.median(seen[:, 16, 0] - seen[:, 0, 0]))
+        pixels = FOCAL_START / self.distance  # a metre on the face
+        self.shapes = {"focal": (1,), "identity": (ids,), "offsets": (68, 3), "euler": (frames, 3), "move": (frames, 3), "expression": (frames, exps)}
+        self.units = {
+            "focal": torch.tensor(0.1 / np.sqrt(frames)), "identity": torch.tensor(1 / np.sqrt(frames)),
+            "offsets": torch.tensor(1 / pixels / np.sqrt(frames)), "euler": torch.tensor(1 / (pixels * 0.08)),
+            "move": torch.tensor([1, 1, self.distance / 0.1]) / pixels, "expression": torch.tensor(0.2),
+        }
+        flat = (self.expression * pixels / SIGMA * self.weight[:, None].sqrt()).flatten(1)
+        self.gram = flat @ flat.T
+
+    def start(self) -> Tensor:
+        """All frames frontal at the median landmarks' distance."""
+        import torch
+
+        return torch.zeros(sum(int(np.prod(s)) for s in self.shapes.values()), dtype=torch.float64)
+
+    def unpack(self, vector: Tensor) -> dict[str, Tensor]:
+        parts = vector.split([int(np.prod(s)) for s in self.shapes.values()])
+        out = {name: part.view(shape) * self.units[name] for part, (name, shape) in zip(parts, self.shapes.items())}
+        out["focal"] = FOCAL_START * out["focal"].exp()
+        out["move"] = out["move"] + out["move"].new_tensor([0, 0, -1]) * self.distance * out["focal"] / FOCAL_START
+        return out
+
+    def project(self, p: dict[str, Tensor], rigid: bool = False) -> Tensor:
+        """Landmarks [T, 68, 2] in pixels at 512; rigid: without expression."""
+        import torch
+
+        shape = self.mean + p["offsets"] + torch.einsum("i,ikc->kc", p["identity"], self.identity)
+        if not rigid:
+            shape = shape + torch.einsum("te,ekc->tkc", p["expression"], self.expression)
+        camera = torch.einsum("tij,...kj->tki" if rigid else "tij,tkj->tki", _rotations(p["euler"]), shape) + p["move"][:, None]
+        scale = p["focal"] / -camera[..., 2]
+        return torch.stack([VIEW / 2 + scale * camera[..., 0], VIEW / 2 - scale * camera[..., 1]], -1)
+
+    def loss(self, vector: Tensor) -> Tensor:
+        p = self.unpack(vector)
+        frames = len(self.points)
+        squared = ((self.project(p) - self.points) / SIGMA).square().sum(-1)
+        robust = 2 * ROBUST**2 * ((1 + squared / ROBUST**2).sqrt() - 1)
+        data = (robust * self.weight)[self.seen].sum()
+        prior = p["identity"].square().sum() + (p["offsets"] / OFFSET_SIGMA).square().sum()
+        e = p["expression"]
+        outside = (-e).relu().square() + (e - 1).relu().square()  # the model's own range is 0 to 1
+        habits = (e / EXPRESSION_SIGMA).square().sum() + 1000 * outside.sum()
+        bend = (_second(self.project(p, rigid=True)) / SIGMA).square().sum(-1) * self.weight
+        jerk = _second(e)
+        smooth = POSE_SMOOTH * bend.sum() + EXPRESSION_SMOOTH * ((jerk @ self.gram) * jerk).sum()
+        focal = ((p["focal"] / FOCAL_START).log() / 0.3).square().sum()
+        return (data + 0.1 * frames * prior + 0.3 * habits + smooth + 0.1 * frames * focal) / frames
+
+    def result(self, vector: Tensor) -> Track:
+        p = self.unpack(vector)
+        errors = (self.project(p) - self.points).norm(dim=-1).mean(-1)
+        errors[~self.seen] = float("nan")
+        return Track(
+            float(p["focal"]), p["identity"].numpy(), p["offsets"].numpy(), p["expression"].numpy(),
+            p["euler"].numpy(), p["move"].numpy(), self.project(p, rigid=True).numpy(), errors.numpy(),
+        )
+
+
+def _second(values: Tensor) -> Tensor:
+    return values[2:] - 2 * values[1:-1] + values[:-2]
+
+
+def _rotations(euler: Tensor) -> Tensor:
+    import torch
+
+    (sa, sb, sc), (ca, cb, cc) = euler.sin().unbind(-1), euler.cos().unbind(-1)
+    one, zero = torch.ones_like(sa), torch.zeros_like(sa)
+    x = torch.stack([one, zero, zero, zero, ca, -sa, zero, sa, ca], -1)
+    y = torch.stack([cb, zero, sb, zero, one, zero, -sb, zero, cb], -1)
+    z = torch.stack([cc, sc, zero, -sc, cc, zero, zero, zero, one], -1)
+    x, y, z = (m.view(*euler.shape[:-1], 3, 3) for m in (x, y, z))
+    return x @ y @ z
