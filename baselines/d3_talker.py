@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from baselines.adapter import Adapter, Native, Setting, Skip
 from baselines.spec import MINUTE, MethodSpec, table_1, table_2, table_3, table_4
 
 SPEC = MethodSpec(
@@ -38,3 +41,17 @@ SPEC = MethodSpec(
         attributes_mu_r_s=(32.566, 0.936, 3.060, 6.453),
     ),
 )
+
+
+def locate(folder: Path, setting: Setting) -> list[Native]:
+    """The lossless frames of a predictions folder."""
+    from baselines.locating import matches, need_folder, nothing
+
+    need_folder(folder)
+    found = matches(folder, "frames.mkv")
+    if not found:
+        raise nothing(SPEC.title, folder, SPEC.outputs)
+    return [Native(found[0])]
+
+
+ADAPTER = Adapter(locate=locate, run=Skip("it is this project; use: d3talker adapt, d3talker bench"))

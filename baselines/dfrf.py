@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+from baselines.adapter import Adapter, Native, Setting
 from baselines.spec import HOUR, MethodSpec, table_1, table_2, table_3
 
 SPEC = MethodSpec(
@@ -22,3 +26,18 @@ SPEC = MethodSpec(
     )
     + table_3(a=(3.256, 11.056), b=(4.196, 10.390)),
 )
+
+
+def locate(folder: Path, setting: Setting) -> list[Native]:
+    """The PNGs 000.png, 001.png, ... of the highest iteration (protocol 2.4)."""
+    from baselines.locating import matches, need_folder, newest, nothing, numbered
+
+    need_folder(folder)
+    images = newest(matches(folder, "renderonly_path_*/*.png"), re.compile(r"renderonly_path_(\d+)"))
+    frames = numbered(images, re.compile(r"^(\d+)\.png$"), 0)
+    if not frames:
+        raise nothing(SPEC.title, folder, SPEC.outputs)
+    return [Native(frames)]
+
+
+ADAPTER = Adapter(locate=locate)

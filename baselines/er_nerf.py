@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from baselines.adapter import Adapter, Native, Setting
 from baselines.spec import HOUR, MethodSpec, table_1, table_3
 
 SPEC = MethodSpec(
@@ -17,3 +20,13 @@ SPEC = MethodSpec(
     published=table_1(30.966, 0.913, 0.041, 3.656, 2.363, 12.108, 2 * HOUR, 30)
     + table_3(a=(2.637, 11.892), b=(2.909, 11.923)),
 )
+
+
+def locate(folder: Path, setting: Setting) -> list[Native]:
+    """The lossless PNGs of --test, or the result video."""
+    from baselines import nerf_layout
+
+    return nerf_layout.locate(SPEC, folder, setting)
+
+
+ADAPTER = Adapter(locate=locate)

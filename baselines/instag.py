@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from baselines.adapter import Adapter, Native, Setting
 from baselines.spec import MINUTE, MethodSpec, table_1, table_2, table_3
 
 SPEC = MethodSpec(
@@ -23,3 +26,13 @@ SPEC = MethodSpec(
     )
     + table_3(a=(3.510, 11.275), b=(4.484, 10.876)),
 )
+
+
+def locate(folder: Path, setting: Setting) -> list[Native]:
+    """The composite video; synthesize_fuse.py leaves out the last val frame."""
+    from baselines import gaussian_layout
+
+    return gaussian_layout.locate(SPEC, folder, setting, drops=1)
+
+
+ADAPTER = Adapter(locate=locate)

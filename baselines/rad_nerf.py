@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from baselines.adapter import Adapter, Native, Setting
 from baselines.spec import HOUR, MethodSpec, table_1, table_3
 
 SPEC = MethodSpec(
@@ -17,3 +20,13 @@ SPEC = MethodSpec(
     published=table_1(29.511, 0.907, 0.053, 3.678, 1.792, 12.575, 6 * HOUR, 24)
     + table_3(a=(3.031, 10.986), b=(3.399, 10.814)),
 )
+
+
+def locate(folder: Path, setting: Setting) -> list[Native]:
+    """The lossless PNGs of --test, or the result video."""
+    from baselines import nerf_layout
+
+    return nerf_layout.locate(SPEC, folder, setting)
+
+
+ADAPTER = Adapter(locate=locate)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from baselines.adapter import Adapter, Native, Setting
 from baselines.spec import MINUTE, MethodSpec, table_1, table_3
 
 SPEC = MethodSpec(
@@ -18,3 +21,13 @@ SPEC = MethodSpec(
     published=table_1(30.833, 0.918, 0.039, 3.473, 3.055, 11.553, 37 * MINUTE, 89)
     + table_3(a=(3.810, 10.519), b=(3.291, 11.284)),
 )
+
+
+def locate(folder: Path, setting: Setting) -> list[Native]:
+    """The composite video; all val frames are in it."""
+    from baselines import gaussian_layout
+
+    return gaussian_layout.locate(SPEC, folder, setting, drops=0)
+
+
+ADAPTER = Adapter(locate=locate)

@@ -1,0 +1,170 @@
+"""Turn native outputs into a predictions folder: the test frames alone, checked against the ground truth, and sound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from baselines import alignment, diagnosis
+from baselines.adapter import Native, Setting
+from baselines.spec import MethodSpec
+from baselines.truth import check_truth, sound_note, torso_note
+from d3talker.errors import UserError
+from d3talker.predictions import PredictionsWriter, source_is_lossless
+from d3talker.subject.layout import Frame, Subject
+from d3talker.subject.sound import clip_sound
+from d3talker.video import FPS, SAMPLE_RATE, probe, read_audio, read_frames
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A native clip, read through once: thumbnails [T, 48, 48], size (height, width), frames a second."""
+
+    native: Native
+    thumbs: np.ndarray
+    size: tuple[int, int]
+    rate: float
+
+
+def images(frames: Path | tuple[Path, ...]) -> Iterator[np.ndarray]:
+    """Yield uint8 RGB frames [H, W, 3] of a video or of images in order; raises UserError naming an unreadable file."""
+    if isinstance(frames, Path):
+        yield from read_frames(frames)
+        return
+    for path in frames:
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise UserError(f"{path} is not a readable image; render the clip again")
+        yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def read(native: Native) -> Clip:
+    """Read a native clip through.  Raises UserError when its frames differ in size."""
+    thumbs, size = [], (0, 0)
+    for index, image in enumerate(images(native.frames)):
+        size = size if index else image.shape[:2]
+        if image.shape[:2] != size:
+            sizes = f"{image.shape[1]}x{image.shape[0]}, the first {size[1]}x{size[0]}"
+            raise UserError(f"{native.place}: frame {index} is {sizes}; render the clip again")
+        thumbs.append(alignment.thumbnail(image))
+    if not thumbs:
+        raise UserError(f"{native.place} holds no frame; render the clip again")
+    rate = probe(native.frames).fps if isinstance(native.frames, Path) else FPS
+    return Clip(native, np.stack(thumbs), size, rate)
+
+
+def collect(
+    spec: MethodSpec, candidates: Sequence[Native], subject: Subject, test: Sequence[Frame], out: Path, *,
+    name: str | None = None, setting: Setting = "self", audio: Path | None = None, first_frame: int | None = None,
+    unverified: bool = False,
+) -> list[str]:
+    """Write the predictions folder of one finished run, and return its notes.
+
+    candidates: native outputs, best first; the first whose number of frames fits is taken.  test: the test frames, a
+    run of the val split.  first_frame: index of the native frame that shows the first test frame, instead of the
+    layout's rule.  audio: the driving sound of a cross-driven clip.  unverified: accept a clip whose frames cannot be
+    found in the video.  Raises UserError that names the likely cause when the clip does not show the test frames.
+    """
+    if setting == "cross":
+        clip, start, count, notes, sound = _cross(candidates[0], audio)
+        _check_size(clip, subject)
+    else:
+        clip, start = _fitting(candidates, subject, test, first_frame)
+        _check_size(clip, subject)
+        notes = [*_verify(clip, subject, test, start, unverified), *_about(clip, subject, test, start)]
+        count, sound = len(test), clip_sound(subject, test)
+    frames, torso = clip.native.frames, clip.native.torso_mode or spec.torso_mode
+    if setting == "self":
+        notes += torso_note(islice(images(frames), start, start + count), subject, test, torso)
+    lossless = source_is_lossless(frames) if isinstance(frames, Path) else frames[0].suffix.lower() == ".png"
+    notes += clip.native.notes
+    with PredictionsWriter(
+        out, method=name or spec.name, subject=subject.name, setting=setting, first_img_id=test[0].img_id,
+        torso_mode=torso, source=_source(clip.native), lossless=lossless, audio=sound, notes=notes,
+    ) as writer:
+        for image in islice(images(frames), start, start + count):
+            writer.write(image)
+    return notes
+
+
+def _fitting(
+    candidates: Sequence[Native], subject: Subject, test: Sequence[Frame], first_frame: int | None
+) -> tuple[Clip, int]:
+    counts = diagnosis.Counts.of(subject, test)
+    offset = [row.img_id for row in subject.frames("val")].index(test[0].img_id)
+    reasons: list[str] = []
+    for native in candidates:
+        clip = read(native)
+        found = len(clip.thumbs)
+        if first_frame is not None and first_frame + counts.test <= found:
+            return clip, first_frame
+        cause = diagnosis.wrong_count(found, counts, clip.rate)
+        if cause is None and first_frame is None:
+            return clip, offset if found > counts.test else 0
+        cause = cause or f"from frame {first_frame} on it has too few; give a smaller --first-frame"
+        need = f"{subject.name} needs {counts.test} (val split: {counts.val})"
+        reasons.append(f"{native.place} holds {found} frames, {need}: {cause}")
+    raise UserError(reasons[0])
+
+
+def _check_size(clip: Clip, subject: Subject) -> None:
+    if clip.size != subject.size:
+        raise UserError(
+            f"{clip.native.place} is {clip.size[1]}x{clip.size[0]}, {subject.root} is {subject.size[1]}x"
+            f"{subject.size[0]}; prepare the subject at the size at which the method rendered"
+        )
+
+
+def _verify(clip: Clip, subject: Subject, test: Sequence[Frame], start: int, unverified: bool) -> list[str]:
+    thumbs = clip.thumbs[start:start + len(test)]
+    found = alignment.align(thumbs, subject, test[0].img_id)
+    if found.known and not found.shifted and not found.drifts:
+        return [f"alignment verified: best shift {found.shift}, correlation of motion {found.score:.3f}"]
+    cause = diagnosis.wrong_frames(found, len(test), *alignment.search(thumbs, subject), test[0].img_id)
+    if cause and not unverified:
+        raise UserError(f"{clip.native.place} does not show the test frames of {subject.name}: {cause}")
+    return [f"alignment not verified: {cause or 'the clip hardly moves'}"]
+
+
+def _about(clip: Clip, subject: Subject, test: Sequence[Frame], start: int) -> list[str]:
+    """Check what the method says of itself; what a reader of the manifest should know about a self-driven clip."""
+    notes = []
+    found, val = len(clip.thumbs), len(subject.frames("val"))
+    if found < val:
+        kind = "as its code does" if clip.native.drops == val - found else "which its code does not do by itself"
+        notes.append(f"the last {val - found} val frame is missing, {kind}; the protocol does not use it")
+    if abs(clip.rate - FPS) > 0.5:
+        notes.append(f"the container says {clip.rate:g} fps; its frames fit one for one")
+    if clip.native.truth is not None:
+        notes += check_truth(clip.native.truth, subject, test, start)
+    if isinstance(clip.native.frames, Path):
+        notes += sound_note(clip.native.frames, subject, test)
+    return notes
+
+
+def _cross(native: Native, audio: Path | None) -> tuple[Clip, int, int, list[str], np.ndarray]:
+    if audio is None:
+        raise UserError("a cross-driven clip needs its driving sound; give --audio FILE")
+    clip, sound = read(native), read_audio(audio)
+    step = SAMPLE_RATE // FPS
+    found, heard = len(clip.thumbs), len(sound) // step
+    if found > heard + 2:
+        raise UserError(
+            f"{native.place} holds {found} frames, {audio} lasts {heard}: it was driven by another sound, "
+            "or is not at 25 fps; give the sound that drove it"
+        )
+    notes = ["cross-driven: no ground truth to verify the alignment against"]
+    if found < heard - 2:
+        notes.append(f"the clip has {found} frames for a sound of {heard}; the sound is cut")
+    samples = np.pad(sound[:found * step], (0, max(found * step - len(sound), 0)))
+    return clip, 0, found, notes, samples
+
+
+def _source(native: Native) -> str:
+    """The last three names of the place: enough to recognise the layout, nothing of the machine."""
+    return "/".join(native.place.parts[-3:])
