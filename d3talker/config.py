@@ -28,6 +28,8 @@ class GaussianConfig:
     """Density control stops growing a region at this many Gaussians."""
     sh_degree: int = 1  # InsTaG few-shot script
     """Degree of the spherical harmonics that hold colour."""
+    start: Literal["cube", "mesh"] = "cube"  # InsTaG; GaussianTalker starts on the mesh of its face model
+    """Where Gaussians start: anywhere in a cube, or on the subject's fitted head, with colours from its frames."""
     extent: float = 0.1  # InsTaG: uniform in a cube of +-0.1
     """Half side of the cube, in metres, in which Gaussians start."""
     means_lr: float = 1.6e-4  # 3DGS, InsTaG
@@ -194,7 +196,9 @@ class Config:
 PAPER = Config()
 MINI = replace(
     PAPER,
-    gaussians=replace(PAPER.gaussians, face_points=3000, mouth_points=800, max_points=6000, means_lr=3.2e-4),
+    gaussians=replace(PAPER.gaussians, start="mesh", face_points=4000, mouth_points=800, max_points=8000, means_lr=3.2e-4, sh_lr=1e-2, scale_lr=1e-2,
+        quat_lr=4e-3,
+    ),
     density=replace(PAPER.density, start=300, every=100, reset_every=100000),
     schedule=replace(PAPER.schedule, face=4000, mouth=1500, fuse=1000, warmup=600, checkpoint_every=500),
 )

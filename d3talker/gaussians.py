@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from d3talker.config import GaussianConfig, Region
-
 SH_C0 = 0.28209479177387814  # value of the zeroth spherical harmonic
 START_OPACITY = 0.1  # 3DGS
 
@@ -51,15 +49,6 @@ class Gaussians(nn.Module):
 def inverse_softplus(value: Tensor) -> Tensor:
     """x with softplus(x) = value, for value > 0."""
     return value + torch.log(-torch.expm1(-value))
-
-
-def start(region: Region, config: GaussianConfig, generator: torch.Generator) -> Gaussians:
-    """Uniform points in a cube; those of the mouth in half the cube, 5 cm lower (InsTaG scene/gaussian_model.py)."""
-    count = config.face_points if region == "face" else config.mouth_points
-    means = (torch.rand(count, 3, generator=generator) * 2 - 1) * config.extent
-    if region == "mouth":
-        means = means * 0.5 - means.new_tensor([0.0, 0.05, 0.0])
-    return Gaussians(means, neighbour_distance(means)[:, None].expand(-1, 3), config.sh_degree)
 
 
 def neighbour_distance(means: Tensor, neighbours: int = 3) -> Tensor:

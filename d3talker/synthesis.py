@@ -20,10 +20,10 @@ from d3talker.predictions import PredictionsWriter
 from d3talker.progress import track
 from d3talker.subject.action_units import read_action_units
 from d3talker.subject.layout import Frame, Subject
+from d3talker.subject.sound import clip_sound
 from d3talker.talker import Camera, General, Identity, Talker, compose, device_of, total
 from d3talker.training.adapt import CHECKPOINT, image, load_model
 from d3talker.training.dataset import AudioStatistics, Drive, drive
-from d3talker.video import FPS, SAMPLE_RATE, read_audio
 
 
 class TrainedTalker:
@@ -75,11 +75,9 @@ class TrainedTalker:
 def render_self(trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], out: Path, notes: list[str]) -> None:
     """Write the predictions folder of the self-driven setting: the frames' own sound, pose, torso and background."""
     signals = trained.drive(subject, frames)
-    first = frames[0].img_id
-    audio = read_audio(subject.layout.audio)[first * SAMPLE_RATE // FPS:(first + len(frames)) * SAMPLE_RATE // FPS]
     writer = PredictionsWriter(
-        out, method="d3talker", subject=subject.name, setting="self", first_img_id=first, torso_mode="gt",
-        source="d3talker", audio=audio, notes=notes,
+        out, method="d3talker", subject=subject.name, setting="self", first_img_id=frames[0].img_id,
+        torso_mode="gt", source="d3talker", audio=clip_sound(subject, frames), notes=notes,
     )
     with writer:
         for index, frame in enumerate(track(frames, f"rendering {subject.name}")):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from d3talker.config import REGIONS, Config, Region
 from d3talker.errors import UserError
 from d3talker.fields import Anchors, Deformation, DeformationField, build_field
-from d3talker.gaussians import SH_C0, Gaussians
+from d3talker.gaussians import Gaussians
 from d3talker.render import rasterize
 from d3talker.render.sh import eval_sh
 from d3talker.signals import AudioEncoder, EyeEncoder, MotionEncoder
@@ -123,10 +123,7 @@ class Talker(nn.Module):
         if delta.sh is not None:
             sh = torch.cat([sh[:, :1] + delta.sh[:, None], sh[:, 1:]], 1)
         center = -camera.viewmat[:3, :3].T @ camera.viewmat[:3, 3]
-        if g.degree:
-            colors = (eval_sh(g.degree, sh, means.detach() - center) + 0.5).clamp_min(0.0)
-        else:
-            colors = (sh[:, 0] * SH_C0 + 0.5).clamp_min(0.0)
+        colors = eval_sh(g.degree, sh, means.detach() - center)
         picture = rasterize(
             means, g.quats if delta.quats is None else g.quats + delta.quats, g.scales(delta.scales),
             g.opacities(delta.opacities), colors, camera.viewmat[None], camera.K[None], camera.width, camera.height,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -16,11 +16,13 @@ from d3talker.config import REGIONS, Config, Region, check
 from d3talker.dssim import dssim
 from d3talker.fields import Deformation
 from d3talker.files import read_json, write_json
-from d3talker.gaussians import Gaussians, start
+from d3talker.gaussians import Gaussians
 from d3talker.progress import Bar
-from d3talker.talker import General, Identity, Talker, compose, total
-from d3talker.training.dataset import TrainingSignals, Views
+from d3talker.subject.layout import Frame, Subject
+from d3talker.talker import General, Identity, Talker, compose, device_of, total
+from d3talker.training.dataset import TrainingSignals, Views, load_views, training_signals
 from d3talker.training.density import DensityControl
+from d3talker.training.start import start
 
 StageName = Literal["face", "mouth", "fuse"]
 STAGES: tuple[StageName, ...] = ("face", "mouth", "fuse")
@@ -41,7 +43,7 @@ class Adaptation:
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # layers draw their first weights from the global generator
-            gaussians = {r: start(r, config.gaussians, self.generator) for r in REGIONS}
+            gaussians = {r: start(r, config.gaussians, views, signals.identity, self.generator) for r in REGIONS}
             self.talker = Talker(config, General(config), Identity(config, gaussians)).to(device)
         self.stage: StageName = "face"
         self.step = 0
@@ -211,6 +213,24 @@ class Adaptation:
                 self.optimizer.state[parameter] = kept
         log = read_json(self.out / LOG)
         self.log = {"step": log["step"], "stage": log["stage"], **log["loss"]}
+
+
+def train_identity(
+    config: Config, subject: Subject, frames: Sequence[Frame], out: Path, seed: int
+) -> tuple[float, bool]:
+    """Adapt to `frames` of a subject in the folder `out`, or go on there, or find it done.
+
+    Returns the seconds of training steps (reading data and saving left out), and whether it was done before.
+    """
+    if (out / CHECKPOINT).exists():
+        state = checkpoint.load(out / CHECKPOINT)
+        if state["done"]:
+            return state["seconds"], True
+    device = device_of(config)
+    signals = training_signals(subject, frames, config.signals, device)
+    adaptation = Adaptation(config, load_views(subject, frames, device), signals, out, seed, device)
+    adaptation.run()
+    return adaptation.seconds, False
 
 
 def image(frame: Tensor) -> Tensor:

@@ -122,6 +122,7 @@ class TrainingSignals:
     """What adaptation learns from a subject's training frames, and what test time needs of it."""
 
     drive: Drive
+    identity: np.ndarray
     statistics: AudioStatistics
     motion: RidgeMotion
     eyes: np.ndarray
@@ -140,7 +141,7 @@ def training_signals(
     statistics = AudioStatistics.of(features)
     audio = statistics.apply(features)
     signals = drive(subject.identity(), expression, audio, eyes, config, device)
-    return TrainingSignals(signals, statistics, RidgeMotion.fit(audio, expression), eyes, name)
+    return TrainingSignals(signals, subject.identity(), statistics, RidgeMotion.fit(audio, expression), eyes, name)
 
 
 def _rows(values: np.ndarray, rows: Sequence[int], what: str) -> np.ndarray:

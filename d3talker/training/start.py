@@ -1,0 +1,61 @@
+"""Where the Gaussians of a region start: in a cube, or on the surface of the subject's fitted head."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from d3talker.config import GaussianConfig, Region
+from d3talker.gaussians import Gaussians, neighbour_distance
+from d3talker.motion.head import embedded_head
+from d3talker.training.dataset import Views
+
+INSIDE = ("mouth", "teeth", "tongue")
+COLOR_FRAMES = 12
+MAX_SCALE = 0.01  # metres: a lonely point must not start as a cloud over the whole face
+
+
+def start(
+    region: Region, config: GaussianConfig, views: Views, identity: np.ndarray, generator: torch.Generator
+) -> Gaussians:
+    """The first Gaussians of a region; identity [I] are the fitted head's coefficients."""
+    count = config.face_points if region == "face" else config.mouth_points
+    rgb = None
+    if config.start == "mesh":
+        means = _on_head(region, identity, count, generator)
+        rgb = _colors(means, views)
+    else:
+        means = (torch.rand(count, 3, generator=generator) * 2 - 1) * config.extent
+        if region == "mouth":  # InsTaG scene/gaussian_model.py: half the cube, 5 cm lower
+            means = means * 0.5 - means.new_tensor([0.0, 0.05, 0.0])
+    scales = neighbour_distance(means).clamp_max(MAX_SCALE)[:, None].expand(-1, 3)
+    return Gaussians(means, scales, config.sh_degree, rgb)
+
+
+def _on_head(region: Region, identity: np.ndarray, count: int, generator: torch.Generator) -> Tensor:
+    """Points [count, 3] spread evenly over the head's skin, or over what lies inside its mouth."""
+    model = embedded_head()
+    inside = model.region_mask(*INSIDE)[model.triangles].any(1)
+    triangles = model.triangles[inside if region == "mouth" else ~inside]
+    corners = torch.from_numpy(model.vertices(identity, np.zeros(len(model.expression_names))))[torch.from_numpy(triangles).long()]
+    area = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).norm(dim=-1)
+    chosen = corners[torch.multinomial(area, count, replacement=True, generator=generator)]
+    u, v = torch.rand(2, count, 1, generator=generator)
+    u, v = torch.where(u + v > 1, 1 - u, u), torch.where(u + v > 1, 1 - v, v)
+    return chosen[:, 0] + u * (chosen[:, 1] - chosen[:, 0]) + v * (chosen[:, 2] - chosen[:, 0])
+
+
+def _colors(means: Tensor, views: Views) -> Tensor:
+    """Mean colour [N, 3] of the pixels that the points fall on, over a few frames."""
+    total = torch.zeros_like(means)
+    chosen = torch.linspace(0, len(views) - 1, min(COLOR_FRAMES, len(views))).long().tolist()
+    height, width = views.images.shape[1:3]
+    K = views.K.cpu()
+    for index in chosen:
+        viewmat = views.viewmats[index].cpu()
+        points = means @ viewmat[:3, :3].T + viewmat[:3, 3]
+        pixels = (points @ K.T)[:, :2] / points[:, 2:]
+        x, y = pixels[:, 0].long().clamp(0, width - 1), pixels[:, 1].long().clamp(0, height - 1)
+        total += views.images[index].cpu()[y, x].float() / 255
+    return total / len(chosen)
