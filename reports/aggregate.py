@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+import numpy as np
+
+from eval.intervals import paired_difference
 from eval.metrics.result import MetricResult
 from eval.records import Record
 from reports.columns import EFFICIENCY
@@ -13,7 +16,10 @@ from reports.columns import EFFICIENCY
 
 @dataclass(frozen=True)
 class Measured:
-    """A value with its spread and the keys of its records; or None with the reasons, one sentence each."""
+    """A value with its spread and the keys of its records; or None with the reasons, one sentence each.
+
+    frames: subject -> per-frame values [T], for tests between rows.
+    """
 
     value: float | None
     sd: float | None = None
@@ -21,6 +27,7 @@ class Measured:
     records: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    frames: dict[str, np.ndarray] | None = None
 
 
 def measure(records: Iterable[Record], metric: str, subjects: Iterable[str]) -> Measured:
@@ -48,9 +55,30 @@ def measure(records: Iterable[Record], metric: str, subjects: Iterable[str]) -> 
     per_seed = [fmean(found[seed] for found in values.values()) for seed in sorted(common)]
     sd = stdev(per_seed) if len(per_seed) > 1 else None
     remarks = tuple(f"{subject}: without a seed that has no value ({why[0]})" for subject, why in faults.items() if why)
-    interval = used[0].metrics[metric].interval if len(used) == 1 else None
     mean = fmean(fmean(found.values()) for found in values.values())
-    return Measured(mean, sd, interval, tuple(record.key for record in used), remarks=remarks)
+    frames = per_frame(used, metric)
+    interval = None
+    if len(used) == 1:
+        interval = used[0].metrics[metric].interval
+    elif frames and sd is None:
+        zeros = {subject: np.zeros_like(own) for subject, own in frames.items()}
+        gap = paired_difference(frames, zeros)
+        interval = (gap.low, gap.high)
+    return Measured(mean, sd, interval, tuple(record.key for record in used), remarks=remarks, frames=frames)
+
+
+def per_frame(records: Sequence[Record], metric: str) -> dict[str, np.ndarray] | None:
+    """Subject -> values [T] of every frame, the mean over seeds; None unless every record has them, for equal clips."""
+    clips: dict[str, list[np.ndarray]] = {}
+    for record in records:
+        values = record.metrics[metric].per_frame
+        if values is None:
+            return None
+        clips.setdefault(record.job.subject, []).append(np.array(values, np.float64))
+    if any(len({len(clip) for clip in own}) > 1 for own in clips.values()):
+        return None
+    means = {subject: np.mean(own, axis=0) for subject, own in clips.items()}
+    return means if all(np.isfinite(values).any() for values in means.values()) else None
 
 
 def read(record: Record, metric: str) -> MetricResult:

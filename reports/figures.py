@@ -1,40 +1,71 @@
-"""The report's figures: what is drawn from which records."""
+"""Which figures a report has: drawn into its folder, listed for its page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from d3talker.video import FPS
 from eval.records import Record
-from reports.columns import LMD, LPIPS, PSNR, SSIM
-from reports.grid import Column
-from reports.plots import COLOURS, drawing
-
-CURVES = (PSNR, SSIM, LPIPS, LMD)
+from reports import charts, curves
+from reports.grid import Grid
+from reports.load import Results, slug
 
 
-def per_frame(path: Path, records: Sequence[Record], titles: Sequence[str], fps: float) -> list[Column]:
-    """Metrics over the frames of one clip, one line a record; returns the metrics drawn (none: nothing is written)."""
-    shown = [c for c in CURVES if any(_series(record, c) for record in records)]
-    if not shown:
-        return []
-    with drawing(path, 7.2, 1.5 * len(shown) + 0.5) as figure:
-        axes = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
-        for axis, column in zip(axes, shown):
-            for i, (record, title) in enumerate(zip(records, titles)):
-                values = _series(record, column)
-                if values:
-                    seconds = [k / fps for k in range(len(values))]
-                    axis.plot(seconds, values, color=COLOURS[i % len(COLOURS)], lw=1.0, label=title)
-            axis.set_ylabel(f"{column.title} {column.arrow}")
-        axes[-1].set_xlabel("seconds into the test clip")
-        axes[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4)
-    return shown
+@dataclass(frozen=True)
+class Figure:
+    """One figure of the page; `path` is relative to the report and without suffix."""
+
+    title: str
+    caption: str
+    path: str
 
 
-def _series(record: Record, column: Column) -> list[float]:
-    """Per-frame values with gaps as NaN, which matplotlib leaves out."""
-    result = record.metrics.get(column.metric)
-    if result is None or result.per_frame is None:
-        return []
-    return [float("nan") if value is None else value for value in result.per_frame]
+def draw_all(
+    folder: Path, results: Results, grids: Sequence[Grid], clips: Sequence[Sequence[Record]], titles: Mapping[str, str]
+) -> list[Figure]:
+    """Draw what the records allow.  `clips`: for every test clip one record a method.  `titles`: of methods."""
+    tables = {grid.name: grid for grid in grids}
+    figures: list[Figure] = []
+    wanted: list[tuple[str, Callable[[Path, Grid], bool], Figure]] = [
+        ("table2", charts.budgets, Figure(
+            "Quality against training video",
+            "Solid: measured, with bands of one standard deviation over seeds or the 95 % interval. Dashed: published.",
+            "figures/budgets",
+        )),
+        ("table1", charts.tradeoff, Figure(
+            "Quality against cost", "Filled: measured. Hollow: published, on other machines. Logarithmic cost.",
+            "figures/tradeoff",
+        )),
+        ("table4", charts.ablations, Figure(
+            "Ablations", "Difference from the whole model; blue is better or equal, orange is worse. Lines: the spread "
+            "of each setting (one standard deviation over seeds, or the 95 % interval).", "figures/ablations",
+        )),
+    ]
+    for name, chart, figure in wanted:
+        if name in tables and chart(folder / figure.path, tables[name]):
+            figures.append(figure)
+    for records in clips:
+        figures += _clip_figures(folder, results, {titles.get(r.job.method, r.job.method): r for r in records})
+    return figures
+
+
+def _clip_figures(folder: Path, results: Results, records: Mapping[str, Record]) -> list[Figure]:
+    job = next(iter(records.values())).job
+    name = slug(f"{job.subject}-{job.budget:g}s")
+    figures = []
+    frames = Figure(
+        f"Frame by frame, {job.subject}", "The test clip; gaps are frames in which a metric could not be measured.",
+        f"figures/frames-{name}",
+    )
+    if curves.per_frame(folder / frames.path, records, FPS):
+        figures.append(frames)
+    logs = {title: log for title, record in records.items() if (log := results.artifact(record, "log"))}
+    training = Figure(
+        f"Training, {job.subject}", "Losses and number of Gaussians over the steps; dotted lines part the stages.",
+        f"figures/losses-{name}",
+    )
+    if curves.losses(folder / training.path, logs):
+        figures.append(training)
+    return figures

@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from eval.intervals import Mark
+
 LEGEND = "Measured value, then the published one in brackets; rows in italics are published only; - is not measured."
-Mark = Literal["", "best", "second"]
 Standing = Literal["measured", "published", "floor", "reference"]
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of values.  digits: after the point; unit "s" is written as a duration."""
+    """One column of values.  digits: after the point; unit "s" is written as a duration.
+
+    printed: the metric's name among published numbers, where it differs.  audio: only what this sound drives.
+    """
 
     name: str
     metric: str
@@ -21,6 +25,8 @@ class Column:
     better: Literal["up", "down", ""] = ""
     digits: int = 3
     unit: str = ""
+    printed: str = ""
+    audio: str | None = None
 
     @property
     def arrow(self) -> str:
@@ -46,7 +52,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One line: its labels (as many as Grid.heads) and its cells (as many as Grid.columns)."""
+    """One line: as many labels as Grid.heads, as many cells as Grid.columns.  budget: seconds of training."""
 
     name: str
     labels: tuple[str, ...]
@@ -54,11 +60,15 @@ class Row:
     standing: Standing = "measured"
     notes: tuple[int, ...] = ()
     synthetic: bool = False
+    budget: float = 0.0
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A whole table.  facts: what is printed under it, the protocol first; notes: its footnotes, numbered from 1."""
+    """A whole table.  facts: what is printed under it, the protocol first; notes: its footnotes, numbered from 1.
+
+    parent: the table that this one is the detail of.
+    """
 
     name: str
     title: str
@@ -68,6 +78,7 @@ class Grid:
     rows: tuple[Row, ...]
     facts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    parent: str = ""
 
     def __post_init__(self) -> None:
         for row in self.rows:

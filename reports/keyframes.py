@@ -17,7 +17,7 @@ JPEG_QUALITY = 95
 
 @dataclass(frozen=True)
 class Strip:
-    """One row of a key-frame grid: a title and frames uint8 [K, H, W, 3]."""
+    """One row of a key-frame grid: a title and its frames, uint8 [H, W, 3]."""
 
     title: str
     frames: list[np.ndarray]
@@ -37,7 +37,9 @@ def pick(predictions: Predictions, wanted: Sequence[int]) -> list[np.ndarray]:
 
 def draw(path: Path, strips: Sequence[Strip], labels: Sequence[str]) -> None:
     """Write the grid as PNG, SVG and PDF at `path` (without suffix)."""
-    with drawing(path, 1.3 * len(labels) + 1.1, 1.3 * len(strips) + 0.3) as figure:
+    height, width = strips[0].frames[0].shape[:2]
+    tall = 1.3 * height / width
+    with drawing(path, 1.3 * len(labels) + 1.1, tall * len(strips) + 0.3) as figure:
         axes = figure.subplots(len(strips), len(labels), squeeze=False)
         figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
         for row, strip in zip(axes, strips):

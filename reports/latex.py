@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-from reports.grid import LEGEND, Cell, Column, Grid, number, spread
+from reports.grid import LEGEND, Cell, Column, Grid, Standing, number, spread
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -40,7 +40,8 @@ def to_latex(grid: Grid) -> str:
         if row.standing == "published":
             labels = [rf"\textit{{{label}}}" for label in labels]
         labels[0] += (" (synthetic)" if row.synthetic else "") + _notes(row.notes)
-        lines.append(_line([*labels, *(_cell(cell, column) for cell, column in zip(row.cells, grid.columns))]))
+        cells = (_cell(cell, column, row.standing) for cell, column in zip(row.cells, grid.columns))
+        lines.append(_line([*labels, *cells]))
     lines += [r"\bottomrule", r"\end{tabular}}", r"\par\smallskip\footnotesize\raggedright"]
     lines += [LEGEND, escape("; ".join(grid.facts)) + "."]
     lines += [rf"\textsuperscript{{{i}}}~{escape(text)}." for i, text in enumerate(grid.notes, 1)]
@@ -66,16 +67,16 @@ def escape(text: str) -> str:
     return "".join(out)
 
 
-def _cell(cell: Cell, column: Column) -> str:
+def _cell(cell: Cell, column: Column, standing: Standing) -> str:
     if cell.value is None:
-        text = "-"
+        text = "" if standing == "published" and cell.published is not None else "-"
     else:
         text = number(cell.value, column)
         text = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}", "": text}[cell.mark]
         extra = spread(cell, column)
         text += rf" {{\scriptsize {escape(extra)}}}" if extra else ""
     text += _notes(cell.notes)
-    return text + (f" [{number(cell.published, column)}]" if cell.published is not None else "")
+    return (text + (f" [{number(cell.published, column)}]" if cell.published is not None else "")).strip()
 
 
 def _notes(numbers: tuple[int, ...]) -> str:

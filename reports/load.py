@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from d3talker.errors import UserError
-from d3talker.files import sha256_json
+from d3talker.files import read_json, sha256_json
 from d3talker.predictions import Predictions, is_predictions
-from eval.records import Record, read_record
+from eval.records import Job, Record, read_record
 
 
 @dataclass(frozen=True)
 class Results:
-    """What `bench` left behind.  broken: file name -> why it was passed over."""
+    """What `bench` left behind.
+
+    broken: file name -> why it was passed over.  planned: jobs of the last plan.  superseded: how many records of
+    another configuration than the plan's were passed over.
+    """
 
     root: Path
     records: tuple[Record, ...]
     broken: dict[str, str]
+    planned: tuple[Job, ...] = ()
+    superseded: int = 0
 
     @property
     def protocol(self) -> str:
         """The one protocol of all records."""
         return self.records[0].job.protocol
+
+    def subjects(self, setting: str, budgets: Sequence[float]) -> tuple[str, ...]:
+        """Every subject of these conditions, whether measured, failed, or only planned: a mean needs them all."""
+        jobs = [*(record.job for record in self.records), *self.planned]
+        return tuple(sorted({job.subject for job in jobs if job.setting == setting and job.budget in budgets}))
 
     def artifact(self, record: Record, name: str) -> Path | None:
         """The existing path of a record's artifact; None when absent or when it leads out of the results folder."""
@@ -44,27 +59,49 @@ def load_results(root: Path | str, protocol: str | None = None) -> Results:
     """Read every record of a results folder, in a stable order.
 
     Raises UserError when there is none, or when they hold more than one protocol version or variant and `protocol` does
-    not choose one: numbers of different protocols never share a table.
+    not choose one, or one method in two configurations: such numbers never share a table.
     """
     root = Path(root)
     folder = root / "records"
     if not folder.is_dir():
         raise UserError(f"{root} has no records folder; give the folder that `d3talker bench --out` wrote")
-    records: list[Record] = []
-    broken: dict[str, str] = {}
-    for path in sorted(folder.glob("*.json")):
-        try:
-            records.append(read_record(path))
-        except UserError as error:
-            broken[path.name] = str(error)
+    records, broken = _read_all(folder)
+    planned = _planned(root)
     if protocol is not None:
         records = [record for record in records if record.job.protocol == protocol]
+        planned = [job for job in planned if job.protocol == protocol]
     if not records:
         chosen = f" of protocol {protocol}" if protocol else ""
         why = f" ({len(broken)} are damaged: {next(iter(broken.values()))})" if broken else ""
         raise UserError(f"{folder} holds no readable record{chosen}{why}; run `d3talker bench` first")
-    _refuse_mixtures(root, records)
-    return Results(root, tuple(sorted(records, key=_order)), broken)
+    current = _current(records, planned)
+    _refuse_mixtures(root, current)
+    ordered = tuple(sorted(current, key=_order))
+    return Results(root, ordered, broken, tuple(planned), len(records) - len(current))
+
+
+def _read_all(folder: Path) -> tuple[list[Record], dict[str, str]]:
+    records: list[Record] = []
+    broken: dict[str, str] = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            record = read_record(path)
+            json.dumps(record.model_dump(mode="json"), allow_nan=False)
+            records.append(record)
+        except UserError as error:
+            broken[path.name] = str(error)
+        except ValueError:
+            broken[path.name] = f"{path} holds NaN or infinity, which is no measurement; run the job again"
+    return records, broken
+
+
+def _planned(root: Path) -> list[Job]:
+    """The jobs of plan.json; an absent or foreign plan is no plan."""
+    try:
+        jobs = read_json(root / "plan.json")["jobs"]
+        return [Job.model_validate({name: value for name, value in job.items() if name != "key"}) for job in jobs]
+    except (UserError, ValidationError, KeyError, TypeError, AttributeError):
+        return []
 
 
 def _order(record: Record) -> tuple[str, float, str, str, str, str, int, str]:
@@ -72,29 +109,44 @@ def _order(record: Record) -> tuple[str, float, str, str, str, str, int, str]:
     return job.method, job.budget, job.setting, job.audio or "", job.ablation, job.subject, job.seed, record.key
 
 
-def _refuse_mixtures(root: Path, records: list[Record]) -> None:
+def _place(job: Job) -> str:
+    """Where in the tables a job belongs: all but its options and its subject's data."""
+    return sha256_json(job.model_dump(exclude={"config", "subject_hash"}))
+
+
+def _current(records: list[Record], planned: Sequence[Job]) -> list[Record]:
+    """Without the records that the last plan replaced by others in the same place."""
+    keys = {job.key for job in planned}
+    taken = {_place(record.job) for record in records if record.key in keys}
+    return [record for record in records if record.key in keys or _place(record.job) not in taken]
+
+
+def _refuse_mixtures(root: Path, records: Sequence[Record]) -> None:
     protocols = sorted({record.job.protocol for record in records})
     if len(protocols) > 1:
-        raise UserError(
-            f"{root} mixes the protocols {', '.join(protocols)}, which no table may; choose one with --protocol"
-        )
-    seen: dict[str, Record] = {}
+        raise UserError(f"{root} mixes the protocols {', '.join(protocols)}; choose one with --protocol")
+    places: dict[str, Record] = {}
+    trained: dict[tuple[str, str], Record] = {}
     for record in records:
-        job = record.job.model_dump()
-        config = job.pop("config")
-        data = job.pop("subject_hash")
-        place = sha256_json(job)
-        other = seen.setdefault(place, record)
-        if other is record:
-            continue
-        now, before = flat(config), flat(other.job.config)
-        changed = sorted(name for name in {*now, *before} if now.get(name) != before.get(name))
-        differ = changed or (["the subject's data"] if data != other.job.subject_hash else [])
-        raise UserError(
-            f"records {other.key[:12]} and {record.key[:12]} in {root} measure the same thing ({record.job.method}, "
-            f"{record.job.subject}, {record.job.budget:g} s, seed {record.job.seed}) but differ in "
-            f"{', '.join(differ[:5])}; keep them in separate results folders"
-        )
+        job = record.job
+        other = places.setdefault(_place(job), record)
+        if other is record and "train" in record.stages:
+            other = trained.setdefault((job.method, job.ablation), record)
+        differ = differences(job, other.job)
+        if other is not record and differ:
+            raise UserError(
+                f"the records {other.key[:12]} and {record.key[:12]} of {job.method} ({job.ablation}) in {root} differ "
+                f"in {', '.join(differ[:5])}, so no table may hold both; keep them in separate results folders"
+            )
+
+
+def differences(one: Job, other: Job) -> list[str]:
+    """Options (dotted) in which two jobs differ, and the data of a subject that both share."""
+    now, before = flat(one.config), flat(other.config)
+    names = sorted(name for name in {*now, *before} if now.get(name) != before.get(name))
+    if one.subject == other.subject and one.subject_hash != other.subject_hash:
+        names.append("the subject's data")
+    return names
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

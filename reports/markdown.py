@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.grid import LEGEND, Cell, Column, Grid, number, spread
+from reports.grid import LEGEND, Cell, Column, Grid, Standing, number, spread
 
 
 def to_markdown(grid: Grid) -> str:
@@ -17,7 +17,8 @@ def to_markdown(grid: Grid) -> str:
         labels[0] = (f"*{labels[0]}*" if row.standing == "published" else labels[0]) + _notes(row.notes)
         if row.synthetic:
             labels[0] += " (synthetic)"
-        lines.append(_line([*labels, *(_cell(cell, column) for cell, column in zip(row.cells, grid.columns))]))
+        cells = (_cell(cell, column, row.standing) for cell, column in zip(row.cells, grid.columns))
+        lines.append(_line([*labels, *cells]))
     lines += ["", LEGEND, "", escape("; ".join(grid.facts)) + "."]
     if grid.notes:
         lines += ["", *(f"{i}. {escape(text)}" for i, text in enumerate(grid.notes, 1))]
@@ -32,16 +33,16 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _cell(cell: Cell, column: Column) -> str:
+def _cell(cell: Cell, column: Column, standing: Standing) -> str:
     if cell.value is None:
-        text = "-"
+        text = "" if standing == "published" and cell.published is not None else "-"
     else:
         text = number(cell.value, column)
         text = {"best": f"**{text}**", "second": f"<u>{text}</u>", "": text}[cell.mark]
         extra = spread(cell, column)
         text += f" {extra}" if extra.startswith("±") else f" ({extra})" if extra else ""
     text += _notes(cell.notes)
-    return text + (f" [{number(cell.published, column)}]" if cell.published is not None else "")
+    return (text + (f" [{number(cell.published, column)}]" if cell.published is not None else "")).strip()
 
 
 def _notes(numbers: tuple[int, ...]) -> str:

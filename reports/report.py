@@ -16,14 +16,15 @@ from d3talker.files import atomic_folder, read_json, write_json, write_text
 from d3talker.version import __version__
 from eval.records import Record
 from reports.csv_table import to_csv
-from reports.figures import per_frame
+from reports.figures import Figure, draw_all
 from reports.grid import Grid
 from reports.html import inline_svg, write_assets, write_page
 from reports.latex import document, to_latex
+from reports.lines import build, build_subjects
 from reports.load import Results, load_results, slug
 from reports.markdown import to_markdown
 from reports.scenes import Scene, build_scene
-from reports.tables import table1, usual_budget
+from reports.tables import tables, usual_budget
 
 MARKER = "report.json"
 
@@ -44,15 +45,6 @@ class ReportConfig:
     """Whether to encode videos and key frames."""
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One figure of the page; `path` is relative and without suffix."""
-
-    title: str
-    caption: str
-    path: str
-
-
 def run(config: ReportConfig) -> int:
     """Write the report; returns 0.
 
@@ -61,11 +53,13 @@ def run(config: ReportConfig) -> int:
     check_target(config.out, config.results)
     results = load_results(config.results, config.protocol)
     specs = methods()
-    grids = [table1(results, specs, config.budget)]
+    grids = []
+    for table in tables(results, specs, config.budget):
+        grids += [build(table, results), *([build_subjects(table, results)] if len(table.subjects) > 1 else [])]
     with atomic_folder(config.out) as folder:
         _write_tables(folder, grids)
-        picked = _clips(results.records, config.budget)
-        figures = _write_figures(folder, picked, specs)
+        picked = _clips(results.records, specs, config.budget)
+        figures = draw_all(folder, results, grids, picked, {spec.name: spec.title for spec in specs})
         clips = picked if config.videos else []
         scenes = [scene for own in clips if (scene := build_scene(results, own, specs, folder))]
         _write_records(folder, results, specs, grids)
@@ -87,13 +81,14 @@ def check_target(out: Path, results: Path) -> None:
         raise UserError(f"{out} holds the results themselves; give --out another folder")
 
 
-def _clips(records: Sequence[Record], budget: float | None) -> list[list[Record]]:
-    """The records to look at: for every subject one (the first seed) a method, at Table 1's budget."""
+def _clips(records: Sequence[Record], specs: Sequence[MethodSpec], budget: float | None) -> list[list[Record]]:
+    """The records to look at: for every subject one (the first seed) a method, at Table 1's budget, without floors."""
+    plain = {spec.name for spec in specs if spec.kind in ("floor", "reference")}
     own = [r for r in records if r.job.setting == "self" and r.job.ablation == "full"]
     budget = usual_budget(own) if budget is None else budget
     picked: dict[str, dict[str, Record]] = {}
     for record in own:
-        if record.job.budget == budget and record.status == "ok" and record.job.method != "ground-truth":
+        if record.job.budget == budget and record.status == "ok" and record.job.method not in plain:
             picked.setdefault(record.job.subject, {}).setdefault(record.job.method, record)
     return [list(chosen.values()) for _, chosen in sorted(picked.items())]
 
@@ -105,19 +100,6 @@ def _write_tables(folder: Path, grids: Sequence[Grid]) -> None:
         write_text(folder / "tables" / f"{grid.name}.csv", to_csv(grid))
     write_text(folder / "tables" / "all.tex", document(grids))
     write_text(folder / "tables" / "all.md", "\n".join(map(to_markdown, grids)))
-
-
-def _write_figures(folder: Path, clips: Sequence[Sequence[Record]], specs: Sequence[MethodSpec]) -> list[Figure]:
-    titles = {spec.name: spec.title for spec in specs}
-    figures = []
-    for records in clips:
-        subject = records[0].job.subject
-        path = f"figures/frames-{slug(subject)}"
-        names = [titles.get(record.job.method, record.job.method) for record in records]
-        if per_frame(folder / path, records, names, 25):
-            caption = "Every frame of the test clip; gaps are frames in which the metric could not be measured."
-            figures.append(Figure(f"Per-frame quality, {subject}", caption, path))
-    return figures
 
 
 def _write_records(folder: Path, results: Results, specs: Sequence[MethodSpec], grids: Sequence[Grid]) -> None:

@@ -1,148 +1,145 @@
-"""Records and published numbers -> the paper's tables as cell grids."""
+"""The paper's four tables: which rows and columns each has, and which records belong to them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
-from baselines.spec import MethodSpec, Published
+from baselines.spec import BUDGETS, TABLE_4_BUDGET, MethodSpec
+from d3talker.ablations import ABLATIONS, same_setting
 from eval.records import Record
-from reports.aggregate import Measured, measure
-from reports.columns import SELF_DRIVEN
-from reports.grid import Cell, Column, Grid, Notes, Row, Standing
+from reports.columns import QUALITY, SELF_DRIVEN, SYNC_C, SYNC_D
+from reports.grid import Column
+from reports.lines import Line, Table
 from reports.load import Results
 
-PAPER_SIZE = (512, 512)
 PAPER_BUDGET = 10.0
+PAPER_AUDIO = {"A": "Audio A (Obama)", "B": "Audio B (May)"}
 
 
-@dataclass(frozen=True)
-class Line:
-    """One row to be: a method in one condition, and the records that belong to it."""
-
-    spec: MethodSpec
-    records: tuple[Record, ...]
-    budget: float
-    ablation: str = "full"
-
-    @property
-    def standing(self) -> Standing:
-        """What kind of row this is; it decides how the row looks and whether it is ranked."""
-        if self.spec.name == "ground-truth":
-            return "reference"
-        if self.spec.kind == "floor":
-            return "floor"
-        return "measured" if self.records else "published"
+def tables(results: Results, specs: Sequence[MethodSpec], budget: float | None = None) -> list[Table]:
+    """Table 1 always; 2, 3 and 4 when something was measured for them.  `budget`: seconds of training in 1 and 3."""
+    first, third = table1(results, specs, budget), table3(results, specs, budget)
+    plans = (first, table2(results, specs), third, table4(results, specs))
+    return [plan for plan in plans if plan is first or plan.lines]
 
 
-def table1(results: Results, specs: Sequence[MethodSpec], budget: float | None = None) -> Grid:
-    """Self-driven comparison of all methods at one budget: the paper's 10 s, or else the one with most records."""
-    records = [r for r in results.records if r.job.setting == "self" and r.job.ablation == "full"]
-    if budget is None:
-        budget = usual_budget(records)
+def table1(results: Results, specs: Sequence[MethodSpec], budget: float | None) -> Table:
+    """Self-driven comparison of all methods at one budget."""
+    records = select(results, "self")
+    budget = usual_budget(records) if budget is None else budget
     chosen = [record for record in records if record.job.budget == budget]
-    subjects = sorted({record.job.subject for record in chosen})
-    notes = Notes()
-    rows = []
-    for spec in known_methods(specs, chosen):
-        own = tuple(record for record in chosen if record.job.method == spec.name)
-        line = Line(spec, own, budget)
-        if own or any(number.table == 1 for number in spec.published):
-            rows.append(_row(line, SELF_DRIVEN, subjects, 1, notes))
-    return Grid(
-        "table1", "Table 1", f"Self-driven setting, {budget:g} s of training video.", ("Method", "Type"), SELF_DRIVEN,
-        tuple(rows), facts(results, chosen), tuple(notes.texts),
+    lines = tuple(
+        Line(spec, (spec.title, kind(spec)), own, budget)
+        for spec, own in by_method(specs, chosen) if own or any(printed.table == 1 for printed in spec.published)
+    )
+    return Table(
+        1, "Table 1", f"Self-driven setting, {budget:g} s of training video.", ("Method", "Type"), SELF_DRIVEN, lines,
+        results.subjects("self", [budget]),
     )
 
 
-def usual_budget(records: Iterable[Record]) -> float:
-    """The budget of Table 1: the paper's 10 s when it was run, else the one with most records (of equals, least)."""
+def table2(results: Results, specs: Sequence[MethodSpec]) -> Table:
+    """Self-driven comparison over budgets; without lines unless two budgets were measured."""
+    chosen = select(results, "self")
+    measured = {record.job.budget for record in chosen}
+    lines: list[Line] = []
+    for spec, own in by_method(specs, chosen) if len(measured) > 1 else []:
+        printed = {number.budget for number in spec.published if number.table == 2}
+        if spec.kind == "reference" and own:
+            least = min(measured)
+            records = tuple(record for record in own if record.job.budget == least)
+            lines.append(Line(spec, (spec.title, "any"), records, least))
+        if spec.kind in ("floor", "reference") or not (own or printed):
+            continue
+        for budget in sorted(measured | (printed & set(BUDGETS))):
+            records = tuple(record for record in own if record.job.budget == budget)
+            if records or budget in printed:
+                lines.append(Line(spec, (spec.title, f"{budget:g} s"), records, budget, rank=f"{budget:g}"))
+    return Table(
+        2, "Table 2", "Self-driven setting with different amounts of training video.", ("Method", "Training video"),
+        QUALITY, tuple(lines), results.subjects("self", sorted(measured)),
+    )
+
+
+def table3(results: Results, specs: Sequence[MethodSpec], budget: float | None) -> Table:
+    """Cross-driven comparison: every audio that was used, and the paper's two."""
+    records = select(results, "cross")
+    budget = usual_budget(records) if budget is None else budget
+    chosen = [record for record in records if record.job.budget == budget]
+    sounds = dict.fromkeys(sorted({str(record.job.audio) for record in chosen}) + list(PAPER_AUDIO))
+    columns = tuple(_heard(column, sound) for sound in sounds for column in (SYNC_C, SYNC_D))
+    lines = tuple(
+        Line(spec, (spec.title,), own, budget)
+        for spec, own in by_method(specs, chosen) if own or any(printed.table == 3 for printed in spec.published)
+    )
+    return Table(
+        3, "Table 3", f"Cross-driven setting, {budget:g} s of training video.", ("Method",), columns,
+        lines if chosen else (), results.subjects("cross", [budget]), "cross",
+    )
+
+
+def table4(results: Results, specs: Sequence[MethodSpec]) -> Table:
+    """Ablation rows, at the paper's 20 s or else the budget with most ablation records."""
+    records = [r for r in results.records if r.job.setting == "self" and r.job.method == "d3talker"]
+    ablated = [record for record in records if record.job.ablation != "full"]
+    budget = usual_budget(ablated, TABLE_4_BUDGET)
+    lines: list[Line] = []
+    for spec in specs if ablated else []:
+        if spec.kind == "reference":
+            own = tuple(r for r in select(results, "self") if r.job.method == spec.name and r.job.budget == budget)
+            lines.append(Line(spec, (spec.title,), own, budget))
+        elif spec.name == "d3talker":
+            chosen = [record for record in records if record.job.budget == budget]
+            lines += [_ablation_line(spec, name, chosen, budget) for name in ABLATIONS]
+            strangers = sorted({record.job.ablation for record in chosen} - set(ABLATIONS))
+            lines += [_ablation_line(spec, name, chosen, budget) for name in strangers]
+    return Table(
+        4, "Table 4", f"Ablation study, {budget:g} s of training video.", ("Setting",), QUALITY, tuple(lines),
+        results.subjects("self", [budget]),
+    )
+
+
+def _ablation_line(spec: MethodSpec, name: str, records: Sequence[Record], budget: float) -> Line:
+    """One row; a row that was not run itself borrows the records of a row with the very same setting."""
+    if name not in ABLATIONS:
+        return Line(spec, (name,), tuple(r for r in records if r.job.ablation == name), budget, name)
+    for twin in [name, *same_setting(name)]:
+        own = tuple(record for record in records if record.job.ablation == twin)
+        if own:
+            remarks = () if twin == name else (f"the same setting as “{ABLATIONS[twin].title}”, whose runs these are",)
+            return Line(spec, (ABLATIONS[name].title,), own, budget, name, remarks=remarks)
+    return Line(spec, (ABLATIONS[name].title,), (), budget, name)
+
+
+def _heard(column: Column, sound: str) -> Column:
+    return replace(column, name=f"{column.name}-{sound}", group=PAPER_AUDIO.get(sound, sound), audio=sound)
+
+
+def select(results: Results, setting: str) -> list[Record]:
+    """Records of whole models in one setting."""
+    return [r for r in results.records if r.job.setting == setting and r.job.ablation == "full"]
+
+
+def usual_budget(records: Iterable[Record], wanted: float = PAPER_BUDGET) -> float:
+    """The paper's budget when it was run, else the one with most records (of equals the least)."""
     counts: dict[float, int] = {}
     for record in records:
         counts[record.job.budget] = counts.get(record.job.budget, 0) + 1
-    if not counts or PAPER_BUDGET in counts:
-        return PAPER_BUDGET
+    if not counts or wanted in counts:
+        return wanted
     return min(counts, key=lambda budget: (-counts[budget], budget))
 
 
-def known_methods(specs: Sequence[MethodSpec], records: Iterable[Record]) -> list[MethodSpec]:
-    """The registry's methods in its order, then measured ones that it does not know."""
-    names = {spec.name for spec in specs}
-    strangers = sorted({record.job.method for record in records} - names)
-    return [*specs, *(MethodSpec(name=name, title=name, kind="other") for name in strangers)]
+def by_method(
+    specs: Sequence[MethodSpec], records: Sequence[Record]
+) -> list[tuple[MethodSpec, tuple[Record, ...]]]:
+    """The registry's methods in its order, then measured ones that it does not know, each with its records."""
+    strangers = sorted({record.job.method for record in records} - {spec.name for spec in specs})
+    everyone = [*specs, *(MethodSpec(name=name, title=name, kind="other") for name in strangers)]
+    return [(spec, tuple(record for record in records if record.job.method == spec.name)) for spec in everyone]
 
 
-def find_published(
-    spec: MethodSpec, table: int, metric: str, budget: float, ablation: str = "full"
-) -> Published | None:
-    """The published number of a self-driven cell: at this budget from any table, else the table's own."""
-    fitting = [p for p in spec.published if p.metric == metric and p.setting == "self" and p.ablation == ablation]
-    same = [p for p in fitting if p.budget == budget]
-    own = [p for p in fitting if p.table == table]
-    return next(iter(sorted(same, key=lambda p: p.table != table) or own), None)
-
-
-def _row(line: Line, columns: Sequence[Column], subjects: Sequence[str], table: int, notes: Notes) -> Row:
-    cells = []
-    for column in columns:
-        printed = find_published(line.spec, table, column.metric, line.budget, line.ablation)
-        measured = measure(line.records, column.metric, subjects) if line.records else Measured(None)
-        cells.append(to_cell(measured, printed, line, notes))
-    marks = list(dict.fromkeys(note for record in line.records for note in record.notes))
-    if line.standing == "published" and not any(printed.budget == line.budget for printed in line.spec.published):
-        marks.append(f"published for {PAPER_BUDGET:g} s of training video")
-    return Row(
-        f"{line.spec.name}-{line.budget:g}-{line.ablation}", (line.spec.title, _kind(line)), tuple(cells),
-        line.standing, tuple(notes.add(note) for note in marks), any(record.synthetic for record in line.records),
-    )
-
-
-def _kind(line: Line) -> str:
-    return {"floor": "floor", "reference": "", "other": "other"}.get(line.spec.kind, f"{line.spec.kind}-based")
-
-
-def to_cell(measured: Measured, printed: Published | None, line: Line, notes: Notes) -> Cell:
-    """A cell with its footnotes: why a value is missing, and where a published number is for another budget."""
-    numbers = [notes.add(text) for text in (*measured.reasons, *measured.remarks)]
-    if printed and printed.budget != line.budget and line.standing == "measured":
-        numbers.append(notes.add(f"the published number is for {printed.budget:g} s of training video"))
-    return Cell(
-        measured.value, measured.sd, measured.interval, printed.value if printed else None, "", tuple(numbers),
-        measured.records,
-    )
-
-
-def facts(results: Results, records: Sequence[Record]) -> tuple[str, ...]:
-    """What stands under every table: protocol, subjects, seeds, frames, torso mode, losslessness, commit."""
-    if not records:
-        return (f"Protocol {results.protocol}", "nothing measured for this table; all numbers are published ones")
-    done = [record for record in records if record.status == "ok"]
-    subjects = {record.job.subject: record.synthetic for record in records}
-    names = ", ".join(f"{name} (synthetic)" if fake else name for name, fake in sorted(subjects.items()))
-    sizes = sorted({record.size for record in done if record.size})
-    out = [
-        f"Protocol {results.protocol}", f"subjects: {names}",
-        f"seeds: {', '.join(map(str, sorted({record.job.seed for record in records})))}",
-    ]
-    frames = sorted({record.frames for record in done if record.frames})
-    if frames and sizes:
-        out.append(f"{_either(frames)} test frames of {_either(f'{w}×{h}' for w, h in sizes)} pixels")
-    torso = sorted({record.torso_mode for record in done if record.torso_mode})
-    if torso:
-        out.append(f"torso: {_either(torso)}")
-    kinds = sorted({"lossless" if record.lossless else "lossy" for record in done if record.lossless is not None})
-    if kinds:
-        out.append(f"{_either(kinds)} frames")
-    commits = sorted({_commit(record) for record in done})
-    out.append(f"commit {_either(commits)}")
-    if any(size != PAPER_SIZE for size in sizes):
-        out.append("published numbers are for 512×512 pixels and other subjects; read them as context, not as a target")
-    return tuple(out)
-
-
-def _commit(record: Record) -> str:
-    return (record.environment.commit or "unknown")[:9] + ("+changes" if record.environment.dirty else "")
-
-
-def _either(values: Iterable[object]) -> str:
-    return " or ".join(map(str, values))
+def kind(spec: MethodSpec) -> str:
+    """The second column of Table 1."""
+    return f"{spec.kind}-based" if spec.kind in ("NeRF", "3DGS") else spec.kind

@@ -19,7 +19,7 @@ ENVIRONMENT = Environment(
     version="0.1.0", commit="0123456789abcdef", dirty=False, python="3.11.2", platform="Linux",
     packages={"numpy": "2.4.0"}, device="cpu", driver=None, threads=2,
 )
-LEVELS = {"psnr": 30.0, "ssim": 0.9, "lpips_alex": 0.05, "lmd": 3.0}
+LEVELS = {"psnr": 30.0, "ssim": 0.9, "lpips_alex": 0.05, "lmd_dlib": 3.0}
 
 
 class ResultsMaker:

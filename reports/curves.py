@@ -1,0 +1,104 @@
+"""Curves over time: metrics over the frames of a clip, losses over the steps of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from d3talker.errors import UserError
+from d3talker.files import read_json
+from eval.records import Record
+from reports.columns import LMD, LPIPS, PSNR, SSIM
+from reports.grid import Column
+from reports.plots import COLOURS, INK, drawing
+
+SHOWN = (PSNR, SSIM, LPIPS, LMD)
+
+
+def per_frame(path: Path, records: Mapping[str, Record], fps: float) -> bool:
+    """Metrics over the frames of one clip, a line for each title; returns whether there was anything to draw."""
+    shown = [column for column in SHOWN if any(series(record, column) for record in records.values())]
+    if not shown:
+        return False
+    with drawing(path, 8.6, 1.45 * len(shown) + 0.5) as figure:
+        axes = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+        for axis, column in zip(axes, shown):
+            for i, (title, record) in enumerate(records.items()):
+                values = series(record, column)
+                seconds = [k / fps for k in range(len(values))]
+                axis.plot(seconds, values, color=COLOURS[i % len(COLOURS)], lw=1.0, label=title)
+            axis.set_ylabel(f"{column.title} {column.arrow}")
+            axis.margins(x=0.01)
+        axes[-1].set_xlabel("seconds into the test clip")
+        handles, names = axes[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside upper center", ncols=5)
+    return True
+
+
+def series(record: Record, column: Column) -> list[float]:
+    """Per-frame values with gaps as NaN, which matplotlib leaves out."""
+    result = record.metrics.get(column.metric)
+    if result is None or result.per_frame is None:
+        return []
+    return [float("nan") if value is None else value for value in result.per_frame]
+
+
+def losses(path: Path, logs: Mapping[str, Path]) -> bool:
+    """Losses of one or more trainings (title -> log.json); stages follow one another, parted by thin lines."""
+    runs = {title: run for title, log in logs.items() if (run := read_log(log))}
+    names = list(dict.fromkeys(name for _, curves, _ in runs.values() for name in curves))
+    if not names:
+        return False
+    with drawing(path, 2.9 * len(names) + 0.3, 2.5) as figure:
+        for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names):
+            for i, (title, (steps, curves, breaks)) in enumerate(runs.items()):
+                if name in curves:
+                    axis.plot(steps, curves[name], color=COLOURS[i % len(COLOURS)], lw=0.9, label=title)
+                for place in breaks if i == 0 else ():
+                    axis.axvline(place, color=INK, lw=0.5, ls=":")
+            axis.set_title(name)
+            axis.set_xlabel("step")
+            if all(value > 0 for _, curves, _ in runs.values() for value in curves.get(name, ())):
+                axis.set_yscale("log")
+        handles, titles = figure.axes[0].get_legend_handles_labels()
+        if len(runs) > 1:
+            figure.legend(handles, titles, loc="outside upper center", ncols=5)
+    return True
+
+
+def read_log(path: Path) -> tuple[list[float], dict[str, list[float]], list[float]] | None:
+    """Steps counted through all stages, the curves with a value at each, and where stages begin; None if unreadable.
+
+    A log is {"step": [...], "loss": {name: [...]}}; the step starts again with each stage.
+    """
+    try:
+        log: Any = read_json(path)
+        own = [float(step) for step in log["step"]]
+        curves = {
+            str(name): [float(value) for value in values]
+            for name, values in log["loss"].items() if len(values) == len(own)
+        }
+    except (UserError, KeyError, TypeError, ValueError, AttributeError):
+        return None
+    steps: list[float] = []
+    breaks: list[float] = []
+    offset = 0.0
+    for i, step in enumerate(own):
+        if i and step < own[i - 1]:
+            offset = steps[-1]
+            breaks.append(offset)
+        steps.append(step + offset)
+    return (steps, curves, breaks) if steps and curves else None
+
+
+def worst_frames(record: Record, column: Column, count: int = 4, apart: int = 12) -> Sequence[int]:
+    """The frames where a metric is worst, each at least `apart` frames from the others, in time order."""
+    values = [(value, i) for i, value in enumerate(series(record, column)) if value == value]
+    found: list[int] = []
+    for _, frame in sorted(values, reverse=column.better == "down"):
+        if all(abs(frame - other) >= apart for other in found):
+            found.append(frame)
+        if len(found) == count:
+            break
+    return sorted(found)
