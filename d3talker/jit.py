@@ -6,22 +6,24 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numba
 import torch
 
 # omp shares torch's libgomp, so that both never spin at once; workqueue is what numba always has
-numba.config.THREADING_LAYER_PRIORITY = ["omp", "workqueue", "tbb"]
-numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+_config: Any = numba.config
+_config.THREADING_LAYER_PRIORITY = ["omp", "workqueue", "tbb"]
+numba.set_num_threads(min(torch.get_num_threads(), _config.NUMBA_NUM_THREADS))
 
 # no nnan/ninf: kernels must not turn a NaN into a number.  reassoc is what lets reductions vectorise
 FAST = {"contract", "nsz", "arcp", "reassoc", "afn"}
 
-kernel = numba.njit(cache=True, error_model="numpy", fastmath=FAST, nogil=True)
-parallel_kernel = numba.njit(cache=True, error_model="numpy", fastmath=FAST, parallel=True)
+kernel: Any = numba.njit(cache=True, error_model="numpy", fastmath=FAST, nogil=True)
+parallel_kernel: Any = numba.njit(cache=True, error_model="numpy", fastmath=FAST, parallel=True)
 
 _compiled: set[str] = set()
-_PATIENCE = 1.0  # s; a warm cache loads in well under this
+_PATIENCE = 2.5  # s; a warm cache loads in under this
 
 
 @contextmanager

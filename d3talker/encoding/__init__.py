@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,6 @@ from d3talker.errors import UserError
 __all__ = ["BACKENDS", "Level", "TriPlaneEncoder", "make_levels"]
 
 BACKENDS = ("auto", "reference", "grid", "cpu", "tinycudann")
-PLANES = ((0, 1), (1, 2), (0, 2))  # xy, yz, xz, the field's order
 
 
 class TriPlaneEncoder(nn.Module):
@@ -22,12 +22,13 @@ class TriPlaneEncoder(nn.Module):
     For each plane and level, with x in [0, 1]² the projected position (mean + bound) / (2 bound):
         position = x * scale + 0.5, cell = floor(position), fraction = position - cell,
         feature = sum over the cell's four corners of (bilinear weight) * table[row(corner)],
-        row = corner_x + corner_y * side where side² rows fit the table, else (corner_x xor corner_y * 2654435761) mod rows,
-    with scale and side as in `make_levels`. A plane whose x leaves [0, 1]² gives zeros, as torch-ngp's GridEncoder does.
+        row = corner_x + corner_y * side where side² rows fit the table,
+        else (corner_x xor corner_y * 2654435761) mod rows,
+    with scale and side as in `make_levels`. A plane whose x leaves [0, 1]² gives zeros, as in torch-ngp's GridEncoder.
 
-    Parameter `table` [3, rows, features]: table[p] is plane p's `embeddings` of the official checkpoints, level after level.
+    Parameter `table` [3, rows, features]: table[p] is plane p's `embeddings` in official checkpoints, level by level.
     Backends: reference (torch), grid (grid_sample, any device), cpu (numba, float32), tinycudann (CUDA); auto takes
-    D3TALKER_ENCODER if set, else cpu for float32 on the CPU, grid on CUDA, reference for the rest.
+    D3TALKER_ENCODER if set, else cpu for float32 on the CPU, else grid.
     """
 
     def __init__(
@@ -58,18 +59,20 @@ class TriPlaneEncoder(nn.Module):
         """means [N, 3] in world units -> [N, 3 * levels * features]: plane, then level, then feature."""
         if means.ndim != 2 or means.shape[1] != 3:
             raise UserError(f"the tri-plane encoder got means of shape {tuple(means.shape)}; pass [N, 3]")
-        unit = (means + self.bound) / (2 * self.bound)
-        planes = torch.stack([unit[:, pair] for pair in PLANES])
-        inside = ((planes >= 0) & (planes <= 1)).all(-1)
-        planes = torch.where(inside[..., None], planes, torch.zeros_like(planes))  # keeps rows in range, NaN included
-        return self._encode()(planes, inside, self.table, self.layout)
+        return self._encode(means)(means, self.bound, self.table, self.layout)
 
-    def _encode(self):
+    def _encode(self, means: Tensor) -> Callable[..., Tensor]:
         chosen = os.environ.get("D3TALKER_ENCODER", "auto") if self.backend == "auto" else self.backend
+        if chosen not in BACKENDS:
+            raise UserError(f"D3TALKER_ENCODER names the backend '{chosen}'; choose one of {', '.join(BACKENDS)}")
         if chosen == "auto":
-            chosen = "grid"
-        if chosen == "grid":
+            chosen = "cpu" if means.device.type == "cpu" and means.dtype == torch.float32 else "grid"
+        if chosen == "cpu":
+            from d3talker.encoding.cpu import encode
+        elif chosen == "grid":
             from d3talker.encoding.dense import encode
+        elif chosen == "tinycudann":
+            from d3talker.encoding.tcnn import encode
         else:
             from d3talker.encoding.reference import encode
         return encode

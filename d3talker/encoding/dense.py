@@ -9,11 +9,12 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from d3talker.encoding.levels import Level
-from d3talker.encoding.reference import encode_level
+from d3talker.encoding.reference import encode_level, unit_planes
 
 
-def encode(planes: Tensor, inside: Tensor, table: Tensor, levels: Sequence[Level]) -> Tensor:
-    """planes [3, N, 2] in [0, 1], inside [3, N] bool, table [3, rows, F] -> [N, 3 * L * F]; hashed levels fall back."""
+def encode(means: Tensor, bound: float, table: Tensor, levels: Sequence[Level]) -> Tensor:
+    """means [N, 3], table [3, rows, F] -> [N, 3 * L * F]; hashed levels take the reference's lookup."""
+    planes, inside = unit_planes(means, bound)
     features = []
     for level, part in zip(levels, table.split([level.rows for level in levels], dim=1)):
         if level.dense:
@@ -24,6 +25,5 @@ def encode(planes: Tensor, inside: Tensor, table: Tensor, levels: Sequence[Level
         else:
             features.append(torch.stack([encode_level(planes[p], part[p], level).T for p in range(3)]))
     joined = torch.cat(features, dim=1)  # [3, L * F, N]
-    if not inside.all():
-        joined = torch.where(inside[:, None], joined, torch.zeros_like(joined[:1, :1]))
+    joined = torch.where(inside[:, None], joined, torch.zeros_like(joined[:1, :1]))
     return joined.permute(2, 0, 1).flatten(1)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from d3talker.encoding.levels import Level
 
+PLANES = ((0, 1), (1, 2), (0, 2))  # xy, yz, xz, the field's order
 PRIME = 2654435761  # instant-ngp's hash: x xor y * PRIME, in 32 bits
 
 
@@ -35,11 +36,19 @@ def encode_level(points: Tensor, table: Tensor, level: Level) -> Tensor:
     return total
 
 
-def encode(planes: Tensor, inside: Tensor, table: Tensor, levels: Sequence[Level]) -> Tensor:
-    """planes [3, N, 2] in [0, 1], inside [3, N] bool, table [3, rows, F] -> [N, 3 * L * F]."""
-    features = [
-        torch.where(inside[p][:, None], encode_level(planes[p], part, level), torch.zeros_like(part[:1]))
-        for p in range(3)
-        for level, part in zip(levels, table[p].split([level.rows for level in levels]))
-    ]
+def unit_planes(means: Tensor, bound: float) -> tuple[Tensor, Tensor]:
+    """Positions [3, N, 2] in [0, 1] on the planes xy, yz, xz, 0 where outside; and whether they lie inside [3, N]."""
+    unit = (means + bound) / (2 * bound)
+    planes = torch.stack([unit[:, pair] for pair in PLANES])
+    inside = ((planes >= 0) & (planes <= 1)).all(-1)
+    return torch.where(inside[..., None], planes, torch.zeros_like(planes)), inside
+
+
+def encode(means: Tensor, bound: float, table: Tensor, levels: Sequence[Level]) -> Tensor:
+    """means [N, 3], table [3, rows, F] -> [N, 3 * L * F]."""
+    planes, inside = unit_planes(means, bound)
+    features = []
+    for points, within, rows in zip(planes, inside, table):
+        for level, part in zip(levels, rows.split([level.rows for level in levels])):
+            features.append(torch.where(within[:, None], encode_level(points, part, level), torch.zeros_like(part[:1])))
     return torch.cat(features, dim=1)

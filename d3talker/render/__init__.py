@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from d3talker.errors import UserError
@@ -41,12 +43,13 @@ def rasterize(
         colors: [N, 3] or [C, N, 3], RGB already evaluated (see `eval_sh`).
         viewmats: [C, 4, 4] world to camera, OpenCV axes. Ks: [C, 3, 3] in pixels; pixel centres lie at .5.
         background: [3], [C, 3], [C, H, W, 3] or None (black).
-        backend: auto | reference | cpu | gsplat. auto takes D3TALKER_RENDER if set, else gsplat for CUDA tensors, cpu for
-            float32 on the CPU, reference for any other dtype.
+        backend: auto | reference | cpu | gsplat. auto takes D3TALKER_RENDER if set, else gsplat for CUDA tensors, cpu
+            for float32 on the CPU, reference for any other dtype.
         normals: also accumulate each Gaussian's shortest axis.
 
     Semantics are gsplat's: 0.3 px² added to the projected covariance, alpha capped at 0.999, contributions under 1/255
-    skipped, a pixel stops before its transmittance would reach 1e-4, near plane 0.01, x/z and y/z clamped in the Jacobian.
+    skipped, a pixel stops before its transmittance would reach 1e-4, near plane 0.01, x/z and y/z clamped in the
+    Jacobian.
     The gsplat backend gives no gradient for Ks. Raises UserError for wrong shapes, mixed dtypes, NaN or infinity, a
     backend that does not fit the tensors, and MissingExtra where gsplat is not installed.
     """
@@ -56,12 +59,12 @@ def rasterize(
     return _renderer(backend, scene)(scene, extra)
 
 
-def _renderer(backend: str, scene: Scene):
+def _renderer(backend: str, scene: Scene) -> Callable[[Scene, Tensor | None], Rendering]:
     chosen = os.environ.get("D3TALKER_RENDER", "auto") if backend == "auto" else backend
     if chosen not in BACKENDS:
         raise UserError(f"rasterize got the backend '{chosen}'; choose one of {', '.join(BACKENDS)}")
     if chosen == "auto":
-        chosen = "gsplat" if scene.means.is_cuda else "cpu" if scene.means.dtype.itemsize == 4 else "reference"
+        chosen = "gsplat" if scene.means.is_cuda else "cpu" if scene.means.dtype == torch.float32 else "reference"
     if chosen == "gsplat":
         from d3talker.render.gsplat_backend import rasterize as render
     elif chosen == "cpu":

@@ -14,7 +14,7 @@ TILE = 16
 
 @kernel
 def depth_order(splats):
-    """Indices of the visible splats [N, SPLAT] of one camera, nearest first, ties by index: radix sort of float bits."""
+    """Indices of the visible splats [N, SPLAT] of one camera, nearest first (radix sort of float bits)."""
     count = splats.shape[0]
     order, other = np.empty(count, np.uint32), np.empty(count, np.uint32)
     keys = np.empty(count, np.uint32)
@@ -39,15 +39,19 @@ def depth_order(splats):
 
 
 @kernel
+def first_centre(value, low, high):
+    """Index of the first pixel centre at or beyond a coordinate, clamped before it is made an integer."""
+    return np.int64(min(max(math.ceil(value - np.float32(0.5)), np.float64(low)), np.float64(high)))
+
+
+@kernel
 def tile_span(splat, width, height):
-    """First and one-past-last tile column and row whose pixel centres a splat's box covers; empty spans are (0, 0, ...)."""
-    x0 = max(int(math.ceil(splat[MX] - splat[REACH_X] - 0.5)), 0)
-    x1 = min(int(math.floor(splat[MX] + splat[REACH_X] - 0.5)), width - 1)
-    y0 = max(int(math.ceil(splat[MY] - splat[REACH_Y] - 0.5)), 0)
-    y1 = min(int(math.floor(splat[MY] + splat[REACH_Y] - 0.5)), height - 1)
-    if x0 > x1 or y0 > y1:
+    """First and past-last tile column, then row, of the pixel centres in a splat's box; all 0 where there are none."""
+    x0, x1 = first_centre(splat[MX] - splat[REACH_X], 0, width), first_centre(splat[MX] + splat[REACH_X], 0, width)
+    y0, y1 = first_centre(splat[MY] - splat[REACH_Y], 0, height), first_centre(splat[MY] + splat[REACH_Y], 0, height)
+    if x0 >= x1 or y0 >= y1:
         return 0, 0, 0, 0
-    return x0 // TILE, x1 // TILE + 1, y0 // TILE, y1 // TILE + 1
+    return x0 // TILE, (x1 - 1) // TILE + 1, y0 // TILE, (y1 - 1) // TILE + 1
 
 
 @kernel

@@ -1,8 +1,6 @@
-"""The CPU rasteriser: numba kernels behind one autograd function. float32, all cores, the same bits for any thread count."""
+"""The CPU rasteriser: numba kernels behind one autograd function; float32, the same bits for any thread count."""
 
 from __future__ import annotations
-
-from functools import cache
 
 import numba
 import numpy as np
@@ -12,13 +10,6 @@ from torch import Tensor
 from d3talker.errors import UserError
 from d3talker.jit import compiling
 from d3talker.render.scene import Rendering, Scene
-
-
-@cache
-def _blend_kernels(normals: bool):
-    from d3talker.render.blend_kernels import build
-
-    return build(normals)
 
 
 def _array(value: Tensor) -> np.ndarray:
@@ -36,6 +27,7 @@ class _Rasterize(torch.autograd.Function):
     @staticmethod
     def forward(ctx, means, quats, scales, opacities, colors, normals, viewmats, Ks, background, width, height):
         from d3talker.render.binning_kernels import bin_splats
+        from d3talker.render.blend_kernels import blend
         from d3talker.render.projection_kernels import SPLAT, project
 
         views, with_normals = len(viewmats), len(normals) > 0
@@ -46,27 +38,27 @@ class _Rasterize(torch.autograd.Function):
         tile_start, ids, slots, slot_start = bin_splats(splats, width, height)
         image, vectors = (views, height, width), (views, height, width, 3)
         through, rgb, depth = np.empty(image, np.float32), np.empty(vectors, np.float32), np.empty(image, np.float32)
-        normal = np.empty(vectors if with_normals else (0, 0, 0, 3), np.float32)
-        forward = _blend_kernels(with_normals)[0]
-        forward(numba.get_num_threads(), splats, tile_start, ids, _array(background), through, rgb, depth, normal)
-        outputs = [torch.from_numpy(v) for v in (rgb, 1 - through, depth, normal)]
+        normal = np.empty(vectors, np.float32) if with_normals else None
+        spans = np.empty((len(ids), 2), np.uint8)
+        blend(numba.get_num_threads(), splats, tile_start, ids, _array(background), spans, through, rgb, depth, normal)
+        outputs = [None if v is None else torch.from_numpy(v) for v in (rgb, 1 - through, depth, normal)]
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(means, quats, scales, opacities, colors, normals, background, outputs[0], *outputs[2:])
-        ctx.kept = cameras, (width, height), (splats, tile_start, ids, slots, slot_start), through
+        ctx.kept = cameras, (width, height), (splats, tile_start, ids, slots, spans, slot_start), through
         return tuple(outputs)
 
     @staticmethod
     def backward(ctx, grgb, galpha, gdepth, gnormal):
+        from d3talker.render.blend_gradients import unblend
         from d3talker.render.projection_gradients import BLOCKS, CAMERA, unproject
 
         *gaussians, colors, normals, background, rgb, depth, normal = ctx.saved_tensors
-        cameras, size, (splats, tile_start, ids, slots, slot_start), through = ctx.kept
+        cameras, size, (splats, tile_start, ids, slots, spans, slot_start), through = ctx.kept
         with_normals = len(normals) > 0
-        images = (through, _array(rgb), _array(depth), _array(normal))
+        images, normal = (through, _array(rgb), _array(depth)), None if normal is None else _array(normal)
         grads = (_gradient(galpha, 3), _gradient(grgb, 4), _gradient(gdepth, 3), _gradient(gnormal, 4))
         parts = np.empty((len(ids), 13 if with_normals else 10), np.float32)
-        backward = _blend_kernels(with_normals)[1]
-        backward(numba.get_num_threads(), splats, tile_start, ids, slots, images, grads, parts)
+        unblend(numba.get_num_threads(), splats, tile_start, ids, slots, spans, images, normal, grads, parts)
         shapes = [v.shape for v in gaussians]
         shapes[3] = (*shapes[3], 1)
         out = tuple(np.zeros(shape, np.float32) for shape in (*shapes, colors.shape, normals.shape))
@@ -103,4 +95,4 @@ def rasterize(scene: Scene, normals: Tensor | None) -> Rendering:
             scene.means, scene.quats, scene.scales, scene.opacities, scene.colors, extra, scene.viewmats, scene.Ks,
             background, scene.width, scene.height,
         )  # fmt: skip
-    return Rendering(rgb, alpha[..., None], depth[..., None], None if normals is None else normal)
+    return Rendering(rgb, alpha[..., None], depth[..., None], normal)

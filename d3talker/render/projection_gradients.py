@@ -40,7 +40,7 @@ def plane_gradient(splat, total):
 @kernel
 def lens_gradient(K, view, jacobian_gradient, gmx, gmy, gdepth):
     """Gradients of the camera-space centre and of fx, fy, cx, cy."""
-    x, y, z, xz, yz, tx, ty = view
+    _, _, z, xz, yz, tx, ty = view
     gjx, gjxz, gjy, gjyz = jacobian_gradient
     fx, fy = K[0, 0], K[1, 1]
     gfx, gfy, gcx, gcy = gmx * xz + (gjx - gjxz * tx) / z, gmy * yz + (gjy - gjyz * ty) / z, gmx, gmy
@@ -58,6 +58,16 @@ def lens_gradient(K, view, jacobian_gradient, gmx, gmy, gdepth):
         gfy -= gty * ty / fy
     gz = gdepth - (fx * (gjx - gjxz * tx) + fy * (gjy - gjyz * ty)) / (z * z) - (gxz * xz + gyz * yz) / z
     return (gxz / z, gyz / z, gz), (gfx, gfy, gcx, gcy)
+
+
+@kernel
+def turn(R, v):
+    """Matrix (nine entries, row by row) times vector."""
+    return (
+        R[0] * v[0] + R[1] * v[1] + R[2] * v[2],
+        R[3] * v[0] + R[4] * v[1] + R[5] * v[2],
+        R[6] * v[0] + R[7] * v[1] + R[8] * v[2],
+    )
 
 
 @kernel
@@ -79,8 +89,7 @@ def unproject_one(V, K, centre, turned, scale, splat, total, width, height):
         a[1] * ge0 + b[1] * gh0, a[1] * ge1 + b[1] * gh1, a[1] * ge2 + b[1] * gh2,
         a[2] * ge0 + b[2] * gh0, a[2] * ge1 + b[2] * gh1, a[2] * ge2 + b[2] * gh2,
     )  # fmt: skip
-    ga = (R[0] * ge0 + R[1] * ge1 + R[2] * ge2, R[3] * ge0 + R[4] * ge1 + R[5] * ge2, R[6] * ge0 + R[7] * ge1 + R[8] * ge2)
-    gb = (R[0] * gh0 + R[1] * gh1 + R[2] * gh2, R[3] * gh0 + R[4] * gh1 + R[5] * gh2, R[6] * gh0 + R[7] * gh1 + R[8] * gh2)
+    ga, gb = turn(R, (ge0, ge1, ge2)), turn(R, (gh0, gh1, gh2))
     gj = (
         ga[0] * V[0, 0] + ga[1] * V[0, 1] + ga[2] * V[0, 2],
         ga[0] * V[2, 0] + ga[1] * V[2, 1] + ga[2] * V[2, 2],

@@ -83,7 +83,7 @@ def load_rotation(quats, c, n):
 @kernel
 def project_one(V, K, centre, turned, scale, opacity, width, height, out):
     """Fill the geometry of one splat unless it is culled."""
-    x, y, z, xz, yz, tx, ty = lens(V, K, centre, width, height)
+    _, _, z, xz, yz, tx, ty = lens(V, K, centre, width, height)
     if not (z > NEAR and opacity >= ALPHA_MIN):
         return
     e, h = footprint(V, K, z, tx, ty, turned[5:])[3:]

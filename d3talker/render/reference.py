@@ -1,4 +1,4 @@
-"""The readable rasteriser in plain torch: any dtype, any device, gradients by autograd. The others are tested against it.
+"""The readable rasteriser in plain torch: any dtype, any device, gradients by autograd; the others are held to it.
 
 EWA splatting (Zwicker et al. 2001; Kerbl et al. 2023, eq. 3-5) with gsplat's conventions.
 """
@@ -25,7 +25,9 @@ class Projection(NamedTuple):
     reach: Tensor  # [N, 2] px: half the box outside which alpha < 1/255; 0 where culled
 
 
-def project(means: Tensor, cov: Tensor, opacities: Tensor, viewmat: Tensor, K: Tensor, width: int, height: int) -> Projection:
+def project(
+    means: Tensor, cov: Tensor, opacities: Tensor, viewmat: Tensor, K: Tensor, width: int, height: int
+) -> Projection:
     """First-order projection of means [N, 3] and cov [N, 3, 3] through one pinhole camera."""
     turn = viewmat[:3, :3]
     camera = means @ turn.T + viewmat[:3, 3]
@@ -68,7 +70,7 @@ def composite(rows: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def tiles_of(projection: Projection, width: int, height: int) -> tuple[list[tuple[int, int]], list[Tensor]]:
-    """Corners (x, y) of all TILE-sized squares, and for each the indices of the Gaussians that reach it, nearest first."""
+    """Corners (x, y) of all TILE-sized squares, and for each the Gaussians that reach it, nearest first."""
     order = torch.argsort(projection.depths, stable=True)
     order = order[projection.reach[order, 0] > 0]
     low, high = (projection.centres - projection.reach)[order], (projection.centres + projection.reach)[order]
@@ -111,9 +113,10 @@ def rasterize(scene: Scene, normals: Tensor | None) -> Rendering:
         means, spread, opacities, colors = (
             value[min(camera, value.shape[0] - 1)] for value in (scene.means, cov, scene.opacities, scene.colors)
         )
-        projection = project(means, spread, opacities, scene.viewmats[camera], scene.Ks[camera], scene.width, scene.height)
+        view, K, size = scene.viewmats[camera], scene.Ks[camera], (scene.width, scene.height)
+        projection = project(means, spread, opacities, view, K, *size)
         features = [colors, projection.depths[:, None]] + ([] if normals is None else [normals[camera]])
-        images.append(render_camera(projection, opacities, torch.cat(features, 1), scene.width, scene.height))
+        images.append(render_camera(projection, opacities, torch.cat(features, 1), *size))
     image = torch.stack(images)
     rgb, depth, alpha = image[..., :3], image[..., 3:4], image[..., -1:]
     if scene.background is not None:

@@ -126,6 +126,6 @@ def _check_values(scene: Scene) -> None:
             bad = int((~torch.isfinite(value)).sum())
             if bad:
                 raise UserError(
-                    f"rasterize got {bad} NaN or infinite values in {name} {tuple(value.shape)}; lower the learning rate "
-                    "or find the step that made them"
+                    f"rasterize got {bad} NaN or infinite values in {name} {tuple(value.shape)}; "
+                    "lower the learning rate or find the step that made them"
                 )
