@@ -43,7 +43,6 @@ class Native:
     truth: Path | None = None
     drops: int = 0
     torso_mode: TorsoMode | None = None
-    notes: tuple[str, ...] = ()
 
     @property
     def place(self) -> Path:

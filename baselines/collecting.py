@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from baselines import alignment, diagnosis
 from baselines.adapter import Native, Setting
-from baselines.spec import MethodSpec
-from baselines.truth import check_truth, sound_note, torso_note
+from baselines.spec import MethodSpec, TorsoMode
+from baselines.truth import check_sound, check_torso, check_truth
 from d3talker.errors import UserError
 from d3talker.predictions import PredictionsWriter, source_is_lossless
 from d3talker.subject.layout import Frame, Subject
@@ -29,6 +29,14 @@ class Clip:
     thumbs: np.ndarray
     size: tuple[int, int]
     rate: float
+
+
+@dataclass
+class Findings:
+    """What an import found.  checks: what was verified; notes: what must stand under any table that shows the clip."""
+
+    checks: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def images(frames: Path | tuple[Path, ...]) -> Iterator[np.ndarray]:
@@ -62,8 +70,8 @@ def collect(
     spec: MethodSpec, candidates: Sequence[Native], subject: Subject, test: Sequence[Frame], out: Path, *,
     name: str | None = None, setting: Setting = "self", audio: Path | None = None, first_frame: int | None = None,
     unverified: bool = False,
-) -> list[str]:
-    """Write the predictions folder of one finished run, and return its notes.
+) -> Findings:
+    """Write the predictions folder of one finished run, and return what was found.
 
     candidates: native outputs, best first; the first whose number of frames fits is taken.  test: the test frames, a
     run of the val split.  first_frame: index of the native frame that shows the first test frame, instead of the
@@ -71,25 +79,26 @@ def collect(
     found in the video.  Raises UserError that names the likely cause when the clip does not show the test frames.
     """
     if setting == "cross":
-        clip, start, count, notes, sound = _cross(candidates[0], audio)
+        clip, start = read(candidates[0]), 0
         _check_size(clip, subject)
+        findings, count = Findings(), len(clip.thumbs)
+        sound = _driving_sound(clip, audio, findings)
     else:
         clip, start = _fitting(candidates, subject, test, first_frame)
         _check_size(clip, subject)
-        notes = [*_verify(clip, subject, test, start, unverified), *_about(clip, subject, test, start)]
-        count, sound = len(test), clip_sound(subject, test)
+        findings, count, sound = _verify(clip, subject, test, start, unverified), len(test), clip_sound(subject, test)
     frames, torso = clip.native.frames, clip.native.torso_mode or spec.torso_mode
     if setting == "self":
-        notes += torso_note(islice(images(frames), start, start + count), subject, test, torso)
+        _inspect(clip, subject, test, start, torso, findings)
     lossless = source_is_lossless(frames) if isinstance(frames, Path) else frames[0].suffix.lower() == ".png"
-    notes += clip.native.notes
     with PredictionsWriter(
         out, method=name or spec.name, subject=subject.name, setting=setting, first_img_id=test[0].img_id,
-        torso_mode=torso, source=_source(clip.native), lossless=lossless, audio=sound, notes=notes,
+        torso_mode=torso, source=_source(clip.native), lossless=lossless, audio=sound,
+        notes=findings.notes, checks=findings.checks,
     ) as writer:
         for image in islice(images(frames), start, start + count):
             writer.write(image)
-    return notes
+    return findings
 
 
 def _fitting(
@@ -120,49 +129,50 @@ def _check_size(clip: Clip, subject: Subject) -> None:
         )
 
 
-def _verify(clip: Clip, subject: Subject, test: Sequence[Frame], start: int, unverified: bool) -> list[str]:
+def _verify(clip: Clip, subject: Subject, test: Sequence[Frame], start: int, unverified: bool) -> Findings:
     thumbs = clip.thumbs[start:start + len(test)]
     found = alignment.align(thumbs, subject, test[0].img_id)
     if found.known and not found.shifted and not found.drifts:
-        return [f"alignment verified: best shift {found.shift}, correlation of motion {found.score:.3f}"]
+        return Findings([f"alignment verified: best shift {found.shift}, correlation of motion {found.score:.3f}"])
     cause = diagnosis.wrong_frames(found, len(test), *alignment.search(thumbs, subject), test[0].img_id)
     if cause and not unverified:
         raise UserError(f"{clip.native.place} does not show the test frames of {subject.name}: {cause}")
-    return [f"alignment not verified: {cause or 'the clip hardly moves'}"]
+    return Findings(notes=[f"alignment not verified: {cause or 'the clip hardly moves'}"])
 
 
-def _about(clip: Clip, subject: Subject, test: Sequence[Frame], start: int) -> list[str]:
-    """Check what the method says of itself; what a reader of the manifest should know about a self-driven clip."""
-    notes = []
-    found, val = len(clip.thumbs), len(subject.frames("val"))
+def _inspect(
+    clip: Clip, subject: Subject, test: Sequence[Frame], start: int, torso: TorsoMode, findings: Findings
+) -> None:
+    """Check a self-driven clip's length, rate, own ground truth, torso and sound against what is declared."""
+    native, found, val = clip.native, len(clip.thumbs), len(subject.frames("val"))
     if found < val:
-        kind = "as its code does" if clip.native.drops == val - found else "which its code does not do by itself"
-        notes.append(f"the last {val - found} val frame is missing, {kind}; the protocol does not use it")
+        kind = "as its code does" if native.drops == val - found else "which its code does not do by itself"
+        findings.checks.append(f"the last {val - found} val frame is missing, {kind}; the protocol does not use it")
     if abs(clip.rate - FPS) > 0.5:
-        notes.append(f"the container says {clip.rate:g} fps; its frames fit one for one")
-    if clip.native.truth is not None:
-        notes += check_truth(clip.native.truth, subject, test, start)
-    if isinstance(clip.native.frames, Path):
-        notes += sound_note(clip.native.frames, subject, test)
-    return notes
+        findings.checks.append(f"the container says {clip.rate:g} fps; its frames fit one for one")
+    if native.truth is not None:
+        findings.checks.append(check_truth(native.truth, subject, test, start))
+    said, doubtful = check_torso(islice(images(native.frames), start, start + len(test)), subject, test, torso)
+    (findings.notes if doubtful else findings.checks).extend(said)
+    if isinstance(native.frames, Path):
+        findings.checks += check_sound(native.frames, subject, test)
 
 
-def _cross(native: Native, audio: Path | None) -> tuple[Clip, int, int, list[str], np.ndarray]:
+def _driving_sound(clip: Clip, audio: Path | None, findings: Findings) -> np.ndarray:
+    """The sound of a cross-driven clip, cut or padded to its frames; float32 [T * 640]."""
     if audio is None:
         raise UserError("a cross-driven clip needs its driving sound; give --audio FILE")
-    clip, sound = read(native), read_audio(audio)
-    step = SAMPLE_RATE // FPS
+    sound, step = read_audio(audio), SAMPLE_RATE // FPS
     found, heard = len(clip.thumbs), len(sound) // step
     if found > heard + 2:
         raise UserError(
-            f"{native.place} holds {found} frames, {audio} lasts {heard}: it was driven by another sound, "
+            f"{clip.native.place} holds {found} frames, {audio} lasts {heard}: it was driven by another sound, "
             "or is not at 25 fps; give the sound that drove it"
         )
-    notes = ["cross-driven: no ground truth to verify the alignment against"]
+    findings.checks.append("cross-driven: there is no ground truth to verify the alignment against")
     if found < heard - 2:
-        notes.append(f"the clip has {found} frames for a sound of {heard}; the sound is cut")
-    samples = np.pad(sound[:found * step], (0, max(found * step - len(sound), 0)))
-    return clip, 0, found, notes, samples
+        findings.notes.append(f"the clip has {found} frames for a sound of {heard}; the sound is cut")
+    return np.pad(sound[:found * step], (0, max(found * step - len(sound), 0)))
 
 
 def _source(native: Native) -> str:

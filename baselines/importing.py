@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import tyro
+
 from baselines.adapter import Native, Skip
 from baselines.locating import anything, by_pattern
 from baselines.registry import Registry
@@ -14,6 +16,7 @@ from baselines.spec import MethodSpec, TorsoMode
 from d3talker.errors import UserError
 
 if TYPE_CHECKING:
+    from baselines.collecting import Findings
     from d3talker.subject.layout import Frame, Subject
 
 ANY = ("folder", "video")
@@ -26,9 +29,9 @@ class ImportConfig:
     METHOD is a name from `d3talker methods`, or "folder" (numbered images) or "video" (one file) for anything else.
     """
 
-    method: str
+    method: tyro.conf.Positional[str]
     """Whose outputs these are."""
-    output: Path
+    output: tyro.conf.Positional[Path]
     """The run's output folder, or the video."""
     subject: Path
     """The subject folder that was rendered."""
@@ -54,8 +57,8 @@ TestFrames = Callable[["Subject"], Sequence["Frame"]]
 """The protocol's test frames of a subject; the caller gives it, since the protocol lives above this package."""
 
 
-def run(config: ImportConfig, test_frames: TestFrames) -> list[str]:
-    """Import; returns the manifest's notes.  Raises UserError naming the likely cause of any mismatch."""
+def run(config: ImportConfig, test_frames: TestFrames) -> Findings:
+    """Import; returns what was found on the way.  Raises UserError naming the likely cause of any mismatch."""
     from baselines.collecting import collect
     from d3talker.subject.layout import Subject
 

@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
+from baselines import declared
 from baselines.adapter import Adapter
 from baselines.spec import MethodSpec
 from d3talker.errors import UserError
@@ -41,6 +42,8 @@ class Registry:
             self._add(importlib.import_module(f"baselines.{name}"), "d3talker")
         for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
             self._try(entry, f"entry point {entry.name} ({entry.value})")
+        for path in declared.files():
+            self._try(path, str(path))
         for path in plugins:
             self._try(path, str(path))
 
@@ -60,7 +63,10 @@ class Registry:
 
     def _try(self, source: EntryPoint | Path, label: str) -> None:
         try:
-            self._add(source.load() if isinstance(source, EntryPoint) else load_file(source), label)
+            if isinstance(source, Path) and source.suffix == ".json":
+                self._keep(declared.read(source), Adapter(), label)
+            else:
+                self._add(source.load() if isinstance(source, EntryPoint) else load_file(source), label)
         except Exception as error:  # a foreign module may raise anything; the others must still work
             self.broken.append(Broken(label, f"{type(error).__name__}: {error}"))
 
@@ -68,11 +74,14 @@ class Registry:
         spec = getattr(module, "SPEC", None)
         if not isinstance(spec, MethodSpec):
             raise UserError(f"{label} holds no SPEC of type baselines.spec.MethodSpec")
-        if spec.name in self._methods:
-            raise UserError(f"{label} defines '{spec.name}', which exists already; choose another name")
         adapter = getattr(module, "ADAPTER", Adapter())
         if not isinstance(adapter, Adapter):
             raise UserError(f"ADAPTER of {label} is no baselines.adapter.Adapter")
+        self._keep(spec, adapter, label)
+
+    def _keep(self, spec: MethodSpec, adapter: Adapter, label: str) -> None:
+        if spec.name in self._methods:
+            raise UserError(f"{label} defines '{spec.name}', which exists already; choose another name")
         self._methods[spec.name], self._adapters[spec.name] = spec, adapter
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from baselines.spec import TorsoMode
 from d3talker.errors import UserError
 from d3talker.subject.layout import Frame, Label, Subject
 from d3talker.subject.sound import clip_sound
@@ -19,8 +20,8 @@ PALETTE_ERROR = 15.0  # mean absolute error, of 255, in hair and mouth
 LATE_S = 0.04
 
 
-def check_truth(path: Path, subject: Subject, test: Sequence[Frame], start: int) -> list[str]:
-    """Compare a method's own ground-truth video with the subject's, at a dozen frames; returns notes.
+def check_truth(path: Path, subject: Subject, test: Sequence[Frame], start: int) -> str:
+    """Compare a method's own ground-truth video with the subject's, at a dozen frames; returns what was found.
 
     start: index of the first test frame in the video.  Raises UserError when the two differ: by a wrong palette
     (hair and inside-mouth alone), or by a wrong split or subject.
@@ -51,7 +52,7 @@ def check_truth(path: Path, subject: Subject, test: Sequence[Frame], start: int)
     if psnr < MIN_PSNR:
         cause = "a wrong split or subject; render this subject's transforms_val.json"
         raise UserError(f"{path} is at {psnr:.1f} dB from the ground truth of {subject.name}: {cause}")
-    return [f"its own ground truth is at {min(psnr, 99):.1f} dB from gt_imgs"]
+    return f"its own ground truth is at {min(psnr, 99):.1f} dB from gt_imgs"
 
 
 def _regions(difference: np.ndarray, subject: Subject, img_id: int) -> list[tuple[float, float]]:
@@ -64,8 +65,10 @@ def _regions(difference: np.ndarray, subject: Subject, img_id: int) -> list[tupl
     return [(float(difference[hidden].mean()), float(difference[face].mean()))]
 
 
-def torso_note(frames: Iterable[np.ndarray], subject: Subject, test: Sequence[Frame], declared: str) -> list[str]:
-    """A warning when the torso that a clip shows does not fit its declared torso mode.
+def check_torso(
+    frames: Iterable[np.ndarray], subject: Subject, test: Sequence[Frame], declared: TorsoMode
+) -> tuple[list[str], bool]:
+    """How far the clip's torso is from the real one, and whether that makes its declared torso mode doubtful.
 
     frames: the clip's test frames.  A torso copied from the test video differs from it by JPEG and codec alone.
     """
@@ -79,18 +82,18 @@ def torso_note(frames: Iterable[np.ndarray], subject: Subject, test: Sequence[Fr
         if torso.mean() > 0.01 and image.shape[:2] == torso.shape:
             errors.append(float(((image.astype(np.float32) - subject.gt(img_id))[torso] ** 2).mean()))
     if not errors:
-        return []
+        return [], False
     psnr = min(10 * np.log10(255**2 / max(float(np.mean(errors)), 1e-6)), 99.0)
     note = f"torso region: {psnr:.1f} dB from the ground truth"
     if declared == "gt" and psnr < MIN_TORSO_PSNR:
-        return [f"{note}, too far for the real torso; was it synthesised (--torso-mode synthesised)?"]
+        return [f"{note}, too far for the real torso; was it synthesised (--torso-mode synthesised)?"], True
     if declared == "synthesised" and psnr > MIN_TORSO_PSNR + 5:
-        return [f"{note}, as close as the real torso (--torso-mode gt)?"]
-    return [note]
+        return [f"{note}, as close as the real torso; is it (--torso-mode gt)?"], True
+    return [note], False
 
 
-def sound_note(path: Path, subject: Subject, test: Sequence[Frame]) -> list[str]:
-    """A note when the clip's own sound track lies off the frames (GaussianTalker cuts it by time, not by frame)."""
+def check_sound(path: Path, subject: Subject, test: Sequence[Frame]) -> list[str]:
+    """How far the clip's own sound track lies off its frames, where it has one (GaussianTalker cuts it by time)."""
     if not probe(path).has_audio:
         return []
     late = lag_seconds(read_audio(path), clip_sound(subject, test))

@@ -57,7 +57,7 @@ def test_shifted(shift, said, rendering, refuse):
 def test_first_frame_mends_a_shift(rendering, accept, subject):
     manifest = accept(rendering(range(57, 91)), first_frame=3)
     assert manifest.frames == 30
-    assert manifest.notes[0].startswith("alignment verified: best shift 0")
+    assert manifest.checks[0].startswith("alignment verified: best shift 0")
 
 
 def test_thirty_fps_by_count(rendering, refuse):
@@ -71,10 +71,10 @@ def test_thirty_fps_in_the_container(rendering, refuse, accept):
 
 def test_a_wrong_rate_in_the_container_alone_is_a_note(rendering, accept):
     manifest = accept(rendering(VAL), fps=30)
-    assert "the container says 30 fps; its frames fit one for one" in manifest.notes
+    assert "the container says 30 fps; its frames fit one for one" in manifest.checks
 
 
-def test_frames_lost_on_the_way(make_subject, rendering, refuse, tmp_path):
+def test_frames_lost_on_the_way(rendering, refuse):
     ids = [*range(60, 75), *range(78, 91), 90, 90]
     refuse(rendering(ids), "(frames were dropped|off by .* some were lost|span|shows frames .* later)")
 

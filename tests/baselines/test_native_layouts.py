@@ -62,9 +62,10 @@ def test_instag_drops_its_last_frame(subject, rendering, write_h264, take, tmp_p
     assert_sound(done, subject)
     assert (done.manifest.method, done.manifest.torso_mode, done.manifest.lossless) == ("instag", "gt", False)
     assert (done.manifest.first_img_id, done.manifest.frames) == (60, 30)
-    assert any("as its code does" in note for note in done.manifest.notes)
-    assert any(note.startswith("alignment verified: best shift 0") for note in done.manifest.notes)
-    assert any("its own ground truth is at" in note for note in done.manifest.notes)
+    assert any("as its code does" in check for check in done.manifest.checks)
+    assert any(check.startswith("alignment verified: best shift 0") for check in done.manifest.checks)
+    assert any("its own ground truth is at" in check for check in done.manifest.checks)
+    assert done.manifest.notes == []
 
 
 def test_talkinggaussian_keeps_all_frames(subject, rendering, write_h264, take, tmp_path):
@@ -171,7 +172,7 @@ def test_gaussiantalker_mov_with_sound_cut_by_time(subject, rendering, write_h26
     done = take("gaussiantalker", tmp_path / "run")
     assert_same(done, decoded(video))
     assert_sound(done, subject)
-    assert any("its own sound track was 0.16 s early; replaced" in note for note in done.manifest.notes)
+    assert any("its own sound track was 0.16 s early; replaced" in check for check in done.manifest.checks)
 
 
 def test_gaussiantalker_with_the_wrong_palette(subject, rendering, write_h264, take, tmp_path):
