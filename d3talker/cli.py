@@ -15,6 +15,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "prepare": ("d3talker.subject.prepare", "PrepareConfig", "make a subject folder from a video"),
     "bench": ("eval.bench", "BenchConfig", "train, render and score; fill a results folder"),
     "report": ("reports.report", "ReportConfig", "turn a results folder into tables, figures and HTML"),
+    "import": ("eval.intake", "ImportConfig", "read another method's outputs into a predictions folder"),
+    "methods": ("baselines.listing", "MethodsConfig", "list all methods and their published numbers, or add one"),
+    "check": ("baselines.checking", "CheckConfig", "run the contract tests on a method"),
 }
 FLAGS = ("-h", "--help")
 

@@ -30,7 +30,10 @@ class Timing(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a predictions folder holds, and how it came about."""
+    """What a predictions folder holds, and how it came about.
+
+    notes: footnotes for any table that shows it.  checks: what was verified when foreign outputs were imported.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     schema_version: int = SCHEMA
@@ -46,6 +49,7 @@ class Manifest(BaseModel):
     source: str
     lossless: bool
     notes: list[str] = []
+    checks: list[str] = []
     timing: Timing | None = None
     sha256: dict[str, str] = {}
 
@@ -59,13 +63,14 @@ class PredictionsWriter:
     def __init__(
         self, out: Path | str, *, method: str, subject: str, setting: Literal["self", "cross"], first_img_id: int,
         torso_mode: TorsoMode, source: str, lossless: bool = True, audio: np.ndarray | None = None,
-        notes: list[str] | None = None,
+        notes: list[str] | None = None, checks: list[str] | None = None,
     ) -> None:
         self._out = atomic_folder(out)
         self._audio = audio
         self._facts = {
             "method": method, "subject": subject, "setting": setting, "first_img_id": first_img_id,
             "torso_mode": torso_mode, "source": source, "lossless": lossless, "notes": notes or [],
+            "checks": checks or [],
         }
         self.timing: Timing | None = None
         self._size = (0, 0)

@@ -16,7 +16,11 @@ from d3talker.files import atomic_path
 
 FPS = 25
 SAMPLE_RATE = 16000
-CODECS = {"ffv1": ("ffv1", "bgr0", "pcm_s16le", {}), "h264": ("libx264", "yuv420p", "aac", {"crf": "16"})}
+CODECS = {
+    "ffv1": ("ffv1", "bgr0", "pcm_s16le", {}),
+    # with x264's macroblock tree, widths that are no multiple of 128 come out differently from run to run
+    "h264": ("libx264", "yuv420p", "aac", {"crf": "16", "mbtree": "0"}),
+}
 
 
 @dataclass(frozen=True)
