@@ -1,0 +1,125 @@
+"""Metrics read off landmarks: lip distance, lip aperture, blinks, and the correlation of sound and lips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from d3talker.audio.lag import correlation, estimate_lag
+from d3talker.errors import UserError
+from d3talker.subject.lips import eye_openness, lip_measures
+from eval.intervals import bootstrap
+from eval.metrics.batches import Batch
+from eval.metrics.family import Context, Family, per_frame_result
+from eval.metrics.lips import lmd, lmd_dtw, lmd_iod
+from eval.metrics.result import MetricResult
+
+NO_FACE = "no frame shows a face on both sides"
+SHUT = 0.75  # of the reference's median eye aspect ratio
+BLINK_SLACK = 5  # frames by which two blinks may miss each other
+
+
+class Faces(Family):
+    """All metrics that need nothing but landmarks, of one backend (the names' second part says fan, else dlib)."""
+
+    def __init__(self, names: Sequence[str], context: Context) -> None:
+        super().__init__(names, context)
+        self.backend = "fan" if any("fan" in name.split("_") for name in names) else "dlib"
+        context.detector(self.backend)  # type: ignore[arg-type]
+        self.with_reference = any(name not in ("avc_r", "avc_lag") for name in names)
+        self.points: dict[str, list[np.ndarray]] = {"predicted": [], "reference": []}
+        self.height = 0
+
+    def update(self, batch: Batch) -> None:
+        self.height = batch.predicted.shape[1]
+        for side in ("predicted", "reference") if self.with_reference else ("predicted",):
+            self.points[side].append(self.context.landmarks(batch, side, self.backend))  # type: ignore[arg-type]
+
+    def results(self) -> dict[str, MetricResult]:
+        sides = {side: np.concatenate(points) for side, points in self.points.items() if points}
+        rates = {f"detected_{side}": float(np.isfinite(points[:, 0, 0]).mean()) for side, points in sides.items()}
+        found: dict[str, MetricResult] = {}
+        for name in self.names:
+            if name in ("avc_r", "avc_lag"):
+                found[name] = self._audio_visual(name, sides["predicted"], rates)
+            else:
+                found[name] = self._paired(name, sides["predicted"], sides["reference"], rates)
+        return found
+
+    def _paired(self, name: str, predicted: np.ndarray, reference: np.ndarray, rates: dict[str, Any]) -> MetricResult:
+        seed = self.context.seed
+        if not np.isfinite(predicted[:, 0, 0] + reference[:, 0, 0]).any():
+            return MetricResult(value=None, reason=NO_FACE, extra=rates)
+        kind = name.replace(f"_{self.backend}", "")
+        if kind == "lmd":
+            return per_frame_result(lmd(predicted, reference, self.height), seed, NO_FACE, rates)
+        if kind == "lmd_iod":
+            return per_frame_result(lmd_iod(predicted, reference), seed, NO_FACE, rates)
+        if kind == "lmd_dtw":
+            return MetricResult(value=lmd_dtw(predicted, reference, self.height), extra=rates)
+        if kind == "blink_f1":
+            return blink_agreement(eye_openness(predicted), eye_openness(reference), rates)
+        a, b = lip_measures(predicted)[:, 0], lip_measures(reference)[:, 0]
+        if kind == "aperture_error":
+            return per_frame_result(np.abs(a - b), seed, NO_FACE, rates)
+        return _correlated(a, b, seed, rates)
+
+    def _audio_visual(self, name: str, points: np.ndarray, rates: dict[str, Any]) -> MetricResult:
+        assert self.context.audio is not None
+        try:
+            found = estimate_lag(self.context.audio, lip_measures(points))
+        except UserError as error:
+            return MetricResult(value=None, reason=str(error), extra=rates)
+        if np.ptp(found.curve) == 0:
+            return MetricResult(value=None, reason="sound or lips never change, so nothing correlates", extra=rates)
+        extra = {**rates, "trustworthy": found.trustworthy, "frames": len(found.actual), "lag": found.lag, "r": found.r}
+        if name == "avc_lag":
+            return MetricResult(value=found.lag, extra=extra)
+
+        def statistic(index: np.ndarray) -> float:
+            return correlation(found.predicted[index], found.actual[index])
+
+        interval = bootstrap(len(found.actual), statistic, self.context.seed)
+        return MetricResult(value=found.r, interval=interval, extra=extra)
+
+
+def blink_agreement(predicted: np.ndarray, reference: np.ndarray, extra: dict[str, Any]) -> MetricResult:
+    """F1 of blinks, matched one to one where they come within 5 frames of each other; eye aspect ratios [T].
+
+    A blink is a run of frames below 0.75 of the reference's median ratio; without one in the reference there is no value.
+    """
+    threshold = SHUT * float(np.nanmedian(reference))
+    theirs, ours = _runs(reference < threshold), _runs(predicted < threshold)
+    extra = {**extra, "blinks_predicted": len(ours), "blinks_reference": len(theirs)}
+    if not theirs:
+        return MetricResult(value=None, reason="nobody blinks in the reference", extra=extra)
+    left = list(ours)
+    for begin, end in theirs:
+        match = next((run for run in left if run[0] <= end + BLINK_SLACK and begin <= run[1] + BLINK_SLACK), None)
+        if match is not None:
+            left.remove(match)
+    matched = len(ours) - len(left)
+    return MetricResult(value=2 * matched / (len(ours) + len(theirs)), extra={**extra, "matched": matched})
+
+
+def _correlated(a: np.ndarray, b: np.ndarray, seed: int, extra: dict[str, Any]) -> MetricResult:
+    seen = np.isfinite(a) & np.isfinite(b)
+    a, b = a[seen], b[seen]
+
+    def pearson(index: np.ndarray | slice) -> float:
+        x, y = a[index] - a[index].mean(), b[index] - b[index].mean()
+        scale = np.linalg.norm(x) * np.linalg.norm(y)
+        return float(x @ y / scale) if scale > 1e-12 else float("nan")
+
+    value = pearson(slice(None))
+    if not np.isfinite(value):
+        return MetricResult(value=None, reason="the lips of one side never move", extra=extra)
+    return MetricResult(value=value, interval=bootstrap(len(a), pearson, seed), extra=extra)
+
+
+def _runs(shut: np.ndarray) -> list[tuple[int, int]]:
+    """First and last frame of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], shut.astype(int), [0]])))
+    return [(int(begin), int(end) - 1) for begin, end in edges.reshape(-1, 2)]

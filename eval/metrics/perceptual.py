@@ -1,0 +1,88 @@
+"""LPIPS 0.1 (Zhang et al. 2018) on AlexNet, VGG-16 or SqueezeNet, equal to the `lpips` package without importing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from d3talker.backbones import Backbone, pretrained
+from d3talker.errors import UserError
+from d3talker.weights import load_state, packaged_file
+from eval.metrics.batches import pair
+
+Net = Literal["alex", "vgg", "squeeze"]
+BACKBONES: dict[Net, str] = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet"}
+EPSILON = 1e-10
+
+
+class LPIPS(nn.Module):
+    """Distance of two images: squared differences of unit feature vectors, weighed by the published linear layers."""
+
+    def __init__(self, net: Net, backbone: Backbone) -> None:
+        """net: which linear layers; they ship inside the `lpips` package, v0.1.  Raises MissingWeights without it."""
+        super().__init__()
+        self.net, self.backbone = net, backbone
+        path = packaged_file("lpips", f"weights/v0.1/{net}.pth", "lpips", "LPIPS")
+        layers = load_state(path)
+        for number in range(len(backbone.taps)):
+            self.register_buffer(f"lin{number}", layers[f"lin{number}.model.1.weight"].flatten().clone())
+
+    def forward(self, a: Tensor, b: Tensor, masks: Tensor | None = None) -> Tensor:
+        """a, b: [N, 3, H, W] in [0, 1] -> [N].
+
+        masks: [N, 1, H, W] in [0, 1]; each layer's distances are then averaged with the mask's share of their cell as weight
+        (an all-ones mask gives plain LPIPS; an empty one NaN).
+        """
+        pairs = self.backbone(torch.cat([a, b]).contiguous(memory_format=torch.channels_last))
+        total = torch.zeros(len(a), device=a.device)
+        for number, features in enumerate(pairs):
+            distance = _distance(features, getattr(self, f"lin{number}"))
+            if masks is None:
+                total = total + distance.mean((1, 2))
+            else:
+                share = F.adaptive_avg_pool2d(masks, distance.shape[1:])[:, 0]
+                total = total + (distance * share).sum((1, 2)) / share.sum((1, 2))
+        return total
+
+
+def load_lpips(net: Net = "alex", weights: Path | None = None, *, device: str = "cpu", download: bool = False) -> LPIPS:
+    """LPIPS with pretrained weights, ready to use; raises MissingWeights naming the file that is not there."""
+    if net not in BACKBONES:
+        raise UserError(f"LPIPS has no network '{net}'; choose one of {', '.join(BACKBONES)}")
+    backbone = pretrained(BACKBONES[net], weights, download=download)
+    return LPIPS(net, backbone).to(device, memory_format=torch.channels_last).eval()
+
+
+def lpips(
+    predicted: np.ndarray, reference: np.ndarray, masks: Sequence[np.ndarray] | None = None, *,
+    model: LPIPS | None = None, weights: Path | None = None,
+) -> np.ndarray:
+    """LPIPS of each frame, float64 [T]; 0 for identical frames, higher is worse.
+
+    predicted, reference: uint8 [T, H, W, 3]; masks: T arrays bool [H, W] that choose pixels, NaN where one chooses none.
+    model: from `load_lpips`; without one, AlexNet is loaded from `weights`.
+    """
+    predicted, reference = pair(predicted, reference)
+    model = model or load_lpips(weights=weights)
+    device = model.lin0.device
+    chosen = None if masks is None else torch.from_numpy(np.stack(masks)).to(device)[:, None].float()
+    with torch.inference_mode():
+        return model(to_images(predicted, device), to_images(reference, device), chosen).double().cpu().numpy()
+
+
+def to_images(frames: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+    """uint8 [N, H, W, 3] -> float32 [N, 3, H, W] in [0, 1]."""
+    return torch.from_numpy(frames).to(device).permute(0, 3, 1, 2).float() / 255
+
+
+def _distance(features: Tensor, weight: Tensor) -> Tensor:
+    """Features [2 N, C, h, w] of first and second images -> weighed squared distance of unit vectors [N, h, w]."""
+    unit = features / (features.square().sum(1, keepdim=True).sqrt() + EPSILON)
+    first, second = unit.chunk(2)
+    return torch.einsum("nchw,c->nhw", (first - second).square(), weight)

@@ -1,0 +1,34 @@
+"""PSNR as InsTaG, TalkingGaussian, ER-NeRF and RAD-NeRF compute it (protocol 3.1), with a cap for identical frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from eval.metrics.batches import pair
+
+CAP = 100.0  # dB
+
+
+def psnr(predicted: np.ndarray, reference: np.ndarray, masks: Sequence[np.ndarray] | None = None) -> np.ndarray:
+    """-10 log10 of the mean squared difference over pixels and channels in [0, 1], at most 100 dB; float64 [T].
+
+    predicted, reference: uint8 [T, H, W, 3]; masks: T arrays bool [H, W] that choose pixels, NaN where one chooses none.
+    Exact: the squared sum is taken in integers.
+    """
+    predicted, reference = pair(predicted, reference)
+    return np.array([
+        _frame(a, b, None if masks is None else masks[index]) for index, (a, b) in enumerate(zip(predicted, reference))
+    ])
+
+
+def _frame(a: np.ndarray, b: np.ndarray, mask: np.ndarray | None) -> float:
+    if mask is None:
+        error, values = cv2.norm(a, b, cv2.NORM_L2SQR), a.size
+    else:
+        error, values = cv2.norm(a, b, cv2.NORM_L2SQR, mask.astype(np.uint8)), 3 * np.count_nonzero(mask)
+    if not values:
+        return np.nan
+    return min(CAP, 10 * np.log10(255.0**2 * values / error)) if error else CAP
