@@ -11,7 +11,7 @@ import numpy as np
 from eval.intervals import paired_difference
 from eval.metrics.result import MetricResult
 from eval.records import Record
-from reports.columns import EFFICIENCY
+from reports.columns import COSTS
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def read(record: Record, metric: str) -> MetricResult:
     result = record.metrics.get(metric)
     if result is None:
         return MetricResult.missing("not measured in this run")
-    if result.value is not None and metric in EFFICIENCY and not exclusive(record, metric):
+    if result.value is not None and metric in COSTS and not exclusive(record, metric):
         return MetricResult.missing("other work ran on the machine at the same time, so no time is shown")
     return result
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COSTS = ("fps", "train_time")
-QUALITIES = ("psnr", "lpips_alex", "lmd", "sync_c")
+QUALITIES = ("psnr", "lpips_alex", "lmd_dlib", "sync_c")
 
 
 def budgets(path: Path, grid: Grid) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from d3talker.video import FPS
 from eval.records import Record
 from reports import charts, curves
+from reports.casts import Cast
 from reports.grid import Grid
 from reports.load import Results, slug
 
@@ -23,9 +24,9 @@ class Figure:
 
 
 def draw_all(
-    folder: Path, results: Results, grids: Sequence[Grid], clips: Sequence[Sequence[Record]], titles: Mapping[str, str]
+    folder: Path, results: Results, grids: Sequence[Grid], clips: Sequence[Cast]
 ) -> list[Figure]:
-    """Draw what the records allow.  `clips`: for every test clip one record a method.  `titles`: of methods."""
+    """Draw what the records allow: charts of the tables, then the curves of every self-driven clip."""
     tables = {grid.name: grid for grid in grids}
     figures: list[Figure] = []
     wanted: list[tuple[str, Callable[[Path, Grid], bool], Figure]] = [
@@ -46,8 +47,9 @@ def draw_all(
     for name, chart, figure in wanted:
         if name in tables and chart(folder / figure.path, tables[name]):
             figures.append(figure)
-    for records in clips:
-        figures += _clip_figures(folder, results, {titles.get(r.job.method, r.job.method): r for r in records})
+    for cast in clips:
+        if cast.kind == "self":
+            figures += _clip_figures(folder, results, cast.members)
     return figures
 
 

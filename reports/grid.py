@@ -27,6 +27,7 @@ class Column:
     unit: str = ""
     printed: str = ""
     audio: str | None = None
+    definition: str = ""
 
     @property
     def arrow(self) -> str:

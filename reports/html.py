@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from reports.plots import INK
 ASSETS = ("report.css", "report.js")
 
 
+@cache
 def environment() -> Environment:
     """The templates, with the filters that they use."""
     jinja = Environment(

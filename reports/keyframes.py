@@ -23,12 +23,6 @@ class Strip:
     frames: list[np.ndarray]
 
 
-def instants(count: int, wanted: int = 6) -> list[int]:
-    """Frame numbers spread evenly over a clip of `count` frames, away from its ends."""
-    wanted = min(wanted, count)
-    return sorted({int((i + 0.5) * count / wanted) for i in range(wanted)})
-
-
 def pick(predictions: Predictions, wanted: Sequence[int]) -> list[np.ndarray]:
     """The frames with these numbers (ascending); a shorter clip yields fewer."""
     numbers = set(wanted)

@@ -9,7 +9,7 @@ from statistics import mode
 from baselines.spec import MethodSpec, Published
 from eval.records import Record
 from reports.aggregate import Measured, measure
-from reports.columns import EFFICIENCY
+from reports.columns import COSTS
 from reports.grid import Cell, Column, Grid, Notes, Row, Standing
 from reports.load import Results
 from reports.rank import TESTED, Entry, rank
@@ -140,7 +140,7 @@ def _row(line: Line, table: Table, measured: Sequence[Measured], notes: Notes) -
 def _cell(line: Line, table: Table, column: Column, measured: Measured, notes: Notes) -> Cell:
     printed = find_published(line, table, column)
     reasons = measured.reasons
-    if measured.value is None and column.metric in EFFICIENCY and line.standing in ("floor", "reference"):
+    if measured.value is None and column.metric in COSTS and line.standing in ("floor", "reference"):
         reasons = ("nothing is trained or rendered",) if line.records else ()
     numbers = [notes.add(text) for text in (*reasons, *measured.remarks)]
     if printed and printed.budget != line.budget and line.standing == "measured":

@@ -40,9 +40,11 @@ def drawing(path: Path, width: float, height: float) -> Iterator[Figure]:
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out once, not again for every format
         for suffix in SUFFIXES:
             with atomic_path(path.parent / f"{path.name}.{suffix}") as temporary:
                 figure.savefig(
-                    temporary, format=suffix, metadata=metadata[suffix], dpi=200, bbox_inches="tight",
+                    temporary, format=suffix, metadata=metadata[suffix], dpi=200,
                     facecolor="white" if suffix == "png" else "none",
                 )

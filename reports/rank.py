@@ -11,8 +11,9 @@ from d3talker.errors import UserError
 from eval.intervals import Mark, marks, paired_difference
 
 TESTED = (
-    "bold: the best, and what does not differ from it significantly (95 % paired bootstrap over subjects and blocks of "
-    "frames); underlined: the next; only rows of one torso mode, losslessness and size are ranked together"
+    "bold: best, with what does not differ from it significantly (95 % paired bootstrap over subjects and blocks of "
+    "frames; by value alone where a metric has no value a frame); underlined: next; ranked among rows of one torso "
+    "mode, losslessness and size"
 )
 Frames = Mapping[str, np.ndarray]
 

@@ -14,7 +14,7 @@ from baselines.spec import MethodSpec
 from d3talker.errors import UserError
 from d3talker.files import atomic_folder, read_json, write_json, write_text
 from d3talker.version import __version__
-from eval.records import Record
+from reports.casts import Cast, casts
 from reports.csv_table import to_csv
 from reports.figures import Figure, draw_all
 from reports.grid import Grid
@@ -24,9 +24,10 @@ from reports.lines import build, build_subjects
 from reports.load import Results, load_results, slug
 from reports.markdown import to_markdown
 from reports.scenes import Scene, build_scene
-from reports.tables import tables, usual_budget
+from reports.tables import tables
 
 MARKER = "report.json"
+HEADINGS = {"self": "Self-driven", "cross": "Cross-driven", "ablation": "Ablations"}
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,11 @@ def run(config: ReportConfig) -> int:
         grids += [build(table, results), *([build_subjects(table, results)] if len(table.subjects) > 1 else [])]
     with atomic_folder(config.out) as folder:
         _write_tables(folder, grids)
-        picked = _clips(results.records, specs, config.budget)
-        figures = draw_all(folder, results, grids, picked, {spec.name: spec.title for spec in specs})
-        clips = picked if config.videos else []
-        scenes = [scene for own in clips if (scene := build_scene(results, own, specs, folder))]
+        clips = casts(results.records, specs, config.budget)
+        figures = draw_all(folder, results, grids, clips)
+        scenes, faults = _build_scenes(folder, results, clips if config.videos else [])
         _write_records(folder, results, specs, grids)
-        _write_index(folder, results, grids, figures, scenes)
+        _write_index(folder, results, grids, figures, scenes, faults)
         write_json(folder / MARKER, {"written_by": f"d3talker {__version__}", "protocol": results.protocol})
     print(f"{config.out / 'index.html'}: {len(grids)} tables from {len(results.records)} records", file=sys.stderr)
     return 0
@@ -81,16 +81,18 @@ def check_target(out: Path, results: Path) -> None:
         raise UserError(f"{out} holds the results themselves; give --out another folder")
 
 
-def _clips(records: Sequence[Record], specs: Sequence[MethodSpec], budget: float | None) -> list[list[Record]]:
-    """The records to look at: for every subject one (the first seed) a method, at Table 1's budget, without floors."""
-    plain = {spec.name for spec in specs if spec.kind in ("floor", "reference")}
-    own = [r for r in records if r.job.setting == "self" and r.job.ablation == "full"]
-    budget = usual_budget(own) if budget is None else budget
-    picked: dict[str, dict[str, Record]] = {}
-    for record in own:
-        if record.job.budget == budget and record.status == "ok" and record.job.method not in plain:
-            picked.setdefault(record.job.subject, {}).setdefault(record.job.method, record)
-    return [list(chosen.values()) for _, chosen in sorted(picked.items())]
+def _build_scenes(folder: Path, results: Results, clips: Sequence[Cast]) -> tuple[list[Scene], list[str]]:
+    """Scenes, and why the others could not be shown: a damaged clip must not cost the tables."""
+    scenes, faults = [], []
+    for cast in clips:
+        try:
+            scene = build_scene(results, cast, folder)
+        except UserError as error:
+            faults.append(f"{cast.title}: {error}")
+            print(f"not shown: {faults[-1]}", file=sys.stderr)
+        else:
+            scenes += [scene] if scene else []
+    return scenes, faults
 
 
 def _write_tables(folder: Path, grids: Sequence[Grid]) -> None:
@@ -117,11 +119,12 @@ def _write_records(folder: Path, results: Results, specs: Sequence[MethodSpec], 
 
 
 def _write_index(
-    folder: Path, results: Results, grids: Sequence[Grid], figures: Sequence[Figure], scenes: Sequence[Scene]
+    folder: Path, results: Results, grids: Sequence[Grid], figures: Sequence[Figure], scenes: Sequence[Scene],
+    faults: Sequence[str],
 ) -> None:
     write_assets(folder / "assets")
     drawings = {figure.path: inline_svg(folder / f"{figure.path}.svg") for figure in figures}
     write_page(
         folder / "index.html", "index.html", results=results, grids=grids, figures=figures, drawings=drawings,
-        scenes=scenes, version=__version__, up="",
+        scenes=scenes, faults=faults, headings=HEADINGS, version=__version__, up="",
     )

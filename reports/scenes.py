@@ -1,4 +1,4 @@
-"""What can be looked at: for every test clip its key frames and videos, ground truth first, then every method."""
+"""What can be looked at: for every cast its key frames, its worst frames and its videos, ground truth first."""
 
 from __future__ import annotations
 
@@ -6,95 +6,159 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from baselines.spec import MethodSpec
+import numpy as np
+
+from d3talker.errors import UserError
 from d3talker.predictions import Predictions
 from eval.records import Record
-from reports.keyframes import Strip, draw, instants, pick, save_frame
+from reports.alignment import instants, read_alignment
+from reports.casts import Cast
+from reports.columns import LMD, LPIPS, PSNR
+from reports.curves import series, worst_frames
+from reports.grid import number
+from reports.keyframes import Strip, draw, pick, save_frame
 from reports.load import Results, slug
 from reports.videos import write_clip, write_side_by_side
 
+TRUTH = "Ground Truth"
+
 
 @dataclass(frozen=True)
-class View:
-    """One method's rendering of a scene: file names relative to the report."""
+class FrameRow:
+    """One row of a board: its title, its record's key (none for ground truth), and a file for each label."""
 
     title: str
     record: str | None
-    frames: tuple[str, ...]
-    video: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Board:
+    """A grid of frames.  figure: the same as SVG, PDF and PNG, without suffix."""
+
+    title: str
+    labels: tuple[str, ...]
+    rows: tuple[FrameRow, ...]
+    figure: str
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One video: its title, its record's key (none for ground truth), its file."""
+
+    title: str
+    record: str | None
+    file: str
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One test clip.  labels: what stands above its key frames.  figure: the key-frame grid, without suffix."""
+    """Everything to look at of one cast; all paths are relative to the report."""
 
     title: str
-    name: str
+    kind: str
     synthetic: bool
     fps: float
-    labels: tuple[str, ...]
-    views: tuple[View, ...]
-    figure: str
+    boards: tuple[Board, ...]
+    clips: tuple[Clip, ...]
     side_by_side: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
+    """A clip that is there."""
+
     title: str
     record: Record | None
     clip: Predictions
 
 
-def build_scene(
-    results: Results, records: Sequence[Record], specs: Sequence[MethodSpec], out: Path
-) -> Scene | None:
-    """Write frames, grid and videos of one subject (`records`: one a method) below `out`; None without any clip."""
-    titles = {spec.name: spec.title for spec in specs}
-    sources, notes = _sources(results, records, titles)
+def build_scene(results: Results, cast: Cast, out: Path) -> Scene | None:
+    """Write frames and videos of one cast below `out`; None when no prediction is there any more."""
+    sources, notes = _sources(results, cast)
     if not any(source.record for source in sources):
         return None
-    job = records[0].job
-    name = slug("-".join(filter(None, [job.subject, job.audio, f"{job.budget:g}s"])))
-    fps = sources[0].clip.manifest.fps
-    times = instants(min(source.clip.manifest.frames for source in sources))
-    audio = next((sound for source in sources if (sound := source.clip.audio()) is not None), None)
-    views, strips = [], []
+    name = slug(f"{cast.kind}-{cast.title}")
+    manifest = sources[0].clip.manifest
+    frames = min(source.clip.manifest.frames for source in sources)
+    segments = []
+    try:
+        segments = read_alignment(sources[0].clip.root)
+    except UserError as error:
+        notes.append(str(error))
+    boards = [_board(out, f"keyframes-{name}", "", sources, dict(instants(frames, manifest.fps, segments)))]
+    if cast.kind == "self":
+        worst = _worst(out, name, sources)
+        boards += [worst] if worst else []
+    clips: list[Clip] = []
+    together = ""
+    if cast.kind != "ablation":
+        clips, together = _videos(out, name, sources)
+    synthetic = any(record.synthetic for record in cast.members.values())
+    return Scene(cast.title, cast.kind, synthetic, manifest.fps, tuple(boards), tuple(clips), together, tuple(notes))
+
+
+def _sources(results: Results, cast: Cast) -> tuple[list[Source], list[str]]:
+    sources: list[Source] = []
+    notes: list[str] = []
+    if cast.kind != "cross":
+        reference = next((c for r in cast.members.values() if (c := results.predictions(r, "reference"))), None)
+        if reference is not None:
+            sources.append(Source(TRUTH, None, reference))
+        else:
+            notes.append("The ground truth of this clip is not in the results folder.")
+    for title, record in cast.members.items():
+        try:
+            clip = results.predictions(record)
+        except UserError as error:
+            notes.append(str(error))
+            continue
+        if clip is not None:
+            sources.append(Source(title, record, clip))
+        else:
+            notes.append(f"The predictions of {title} are not in the results folder.")
+    return sources, notes
+
+
+def _board(out: Path, name: str, title: str, sources: Sequence[Source], times: dict[int, str]) -> Board:
+    rows, strips = [], []
     for source in sources:
-        frames = pick(source.clip, times)
-        files = [f"figures/keyframes-{name}/{slug(source.title)}-{time:04d}.jpg" for time in times]
+        frames = pick(source.clip, list(times))
+        files = tuple(f"figures/{name}/{slug(source.title)}-{time:04d}.jpg" for time in times)
         for file, frame in zip(files, frames):
             save_frame(out / file, frame)
-        video = f"videos/{name}/{slug(source.title)}.mp4"
-        write_clip(out / video, source.clip, audio)
+        rows.append(FrameRow(source.title, source.record.key if source.record else None, files))
         strips.append(Strip(source.title, frames))
-        views.append(View(source.title, source.record.key if source.record else None, tuple(files), video))
-    labels = tuple(f"{time / fps:.2f} s" for time in times)
-    draw(out / f"figures/keyframes-{name}", strips, labels)
+    draw(out / "figures" / name, strips, list(times.values()))
+    return Board(title, tuple(times.values()), tuple(rows), f"figures/{name}")
+
+
+def _worst(out: Path, name: str, sources: Sequence[Source]) -> Board | None:
+    """The worst frames of D³-Talker, or else of the first method that has values a frame."""
+    if sources[0].record is not None:
+        return None
+    for source in sorted(sources, key=lambda source: source.record is None or source.record.job.method != "d3talker"):
+        for column in (LMD, LPIPS, PSNR):
+            record = source.record
+            if record is None or not series(record, column):
+                continue
+            values = series(record, column)
+            times = {i: f"{i / source.clip.manifest.fps:.2f} s, {column.title} {number(values[i], column)}"
+                     for i in worst_frames(record, column)}
+            if times:
+                title = f"Where {source.title} is worst by {column.title}"
+                return _board(out, f"worst-{name}", title, [sources[0], source], times)
+    return None
+
+
+def _videos(out: Path, name: str, sources: Sequence[Source]) -> tuple[list[Clip], str]:
+    audio: np.ndarray | None = next((s for source in sources if (s := source.clip.audio()) is not None), None)
+    clips = []
+    for source in sources:
+        file = f"videos/{name}/{slug(source.title)}.mp4"
+        write_clip(out / file, source.clip, audio)
+        clips.append(Clip(source.title, source.record.key if source.record else None, file))
     together = f"videos/{name}/side-by-side.mp4"
     write_side_by_side(out / together, [s.clip for s in sources], [s.title for s in sources], audio)
-    title = f"{job.subject}, {job.budget:g} s of training" + (f", driven by {job.audio}" if job.audio else "")
-    return Scene(
-        title, name, any(record.synthetic for record in records), fps, labels, tuple(views),
-        f"figures/keyframes-{name}", together, tuple(notes),
-    )
-
-
-def _sources(
-    results: Results, records: Sequence[Record], titles: dict[str, str]
-) -> tuple[list[_Source], list[str]]:
-    sources: list[_Source] = []
-    notes: list[str] = []
-    reference = next((clip for record in records if (clip := results.predictions(record, "reference"))), None)
-    if reference is not None:
-        sources.append(_Source("Ground Truth", None, reference))
-    else:
-        notes.append("the ground truth of this clip is not in the results folder")
-    for record in records:
-        title = titles.get(record.job.method, record.job.method)
-        clip = results.predictions(record) if record.status == "ok" else None
-        if clip is not None:
-            sources.append(_Source(title, record, clip))
-        elif record.status == "ok":
-            notes.append(f"{title}: its predictions are no longer in the results folder")
-    return sources, notes
+    return clips, together

@@ -8,7 +8,7 @@ from dataclasses import replace
 from baselines.spec import BUDGETS, TABLE_4_BUDGET, MethodSpec
 from d3talker.ablations import ABLATIONS, same_setting
 from eval.records import Record
-from reports.columns import QUALITY, SELF_DRIVEN, SYNC_C, SYNC_D
+from reports.columns import EFFICIENCY, OPTIONAL, QUALITY, SYNC_C, SYNC_D
 from reports.grid import Column
 from reports.lines import Line, Table
 from reports.load import Results
@@ -34,8 +34,8 @@ def table1(results: Results, specs: Sequence[MethodSpec], budget: float | None) 
         for spec, own in by_method(specs, chosen) if own or any(printed.table == 1 for printed in spec.published)
     )
     return Table(
-        1, "Table 1", f"Self-driven setting, {budget:g} s of training video.", ("Method", "Type"), SELF_DRIVEN, lines,
-        results.subjects("self", [budget]),
+        1, "Table 1", f"Self-driven setting, {budget:g} s of training video.", ("Method", "Type"),
+        quality(chosen, EFFICIENCY), lines, results.subjects("self", [budget]),
     )
 
 
@@ -58,7 +58,7 @@ def table2(results: Results, specs: Sequence[MethodSpec]) -> Table:
                 lines.append(Line(spec, (spec.title, f"{budget:g} s"), records, budget, rank=f"{budget:g}"))
     return Table(
         2, "Table 2", "Self-driven setting with different amounts of training video.", ("Method", "Training video"),
-        QUALITY, tuple(lines), results.subjects("self", sorted(measured)),
+        quality(chosen), tuple(lines), results.subjects("self", sorted(measured)),
     )
 
 
@@ -95,7 +95,7 @@ def table4(results: Results, specs: Sequence[MethodSpec]) -> Table:
             strangers = sorted({record.job.ablation for record in chosen} - set(ABLATIONS))
             lines += [_ablation_line(spec, name, chosen, budget) for name in strangers]
     return Table(
-        4, "Table 4", f"Ablation study, {budget:g} s of training video.", ("Setting",), QUALITY, tuple(lines),
+        4, "Table 4", f"Ablation study, {budget:g} s of training video.", ("Setting",), quality(ablated), tuple(lines),
         results.subjects("self", [budget]),
     )
 
@@ -114,6 +114,12 @@ def _ablation_line(spec: MethodSpec, name: str, records: Sequence[Record], budge
 
 def _heard(column: Column, sound: str) -> Column:
     return replace(column, name=f"{column.name}-{sound}", group=PAPER_AUDIO.get(sound, sound), audio=sound)
+
+
+def quality(records: Iterable[Record], more: Sequence[Column] = ()) -> tuple[Column, ...]:
+    """The paper's columns, ours where a record has them, then `more`."""
+    measured = {name for record in records for name, result in record.metrics.items() if result.value is not None}
+    return (*QUALITY, *(column for column in OPTIONAL if column.metric in measured), *more)
 
 
 def select(results: Results, setting: str) -> list[Record]:

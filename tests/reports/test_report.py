@@ -58,7 +58,7 @@ def test_the_whole_report(maker, tmp_path):
     assert "synthetic" in page and "no refiner" in page and "failed: out of memory" in page and "Protocol d3-v1" in page
     stored = json.loads((out / "records" / f"{record.key}.json").read_text("utf-8"), parse_constant=pytest.fail)
     assert stored["metrics"]["psnr"]["value"] == pytest.approx(record.metrics["psnr"].value)
-    assert sorted(path.suffix for path in (out / "figures").glob("keyframes-anna-5s.*")) == [".pdf", ".png", ".svg"]
+    assert sorted(path.suffix for path in (out / "figures").glob("keyframes-*.*")) == [".pdf", ".png", ".svg"]
     for video in (out / "videos").rglob("*.mp4"):
         info = probe(video)
         assert info.codec == "h264" and info.has_audio and info.metadata["synthetic"] == "true"
