@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import time
@@ -26,6 +25,7 @@ from d3talker.progress import track as progress
 from d3talker.subject import clip, palette, torso
 from d3talker.subject.action_units import write_action_units
 from d3talker.subject.eyes import action_units
+from d3talker.subject.flow import choose_references, find_tracks
 from d3talker.subject.landmarks import LandmarkDetector
 from d3talker.subject.layout import SCHEMA, TEST_FRAMES, Frame, Layout, transforms, write_image, write_landmarks
 from d3talker.subject.parsing import Parser, Placement, label_image
@@ -167,7 +167,7 @@ class _Job:
         """Pose, shape and expression; transforms with the split."""
         path = self.work / "track.npz"
         if not path.exists():
-            found = fit_track(self.crop.map(self.scan.points, round(VIEW)) + 0.5, embedded_head())
+            found = self._fit()
             with atomic_path(path) as temporary:
                 np.savez(temporary, **asdict(found))
         track = self.tracked
@@ -182,6 +182,16 @@ class _Job:
         _write_track_params(self.layout.track, track, focal)
         opened = action_units(self.points, track.expression, embedded_head().expression_names)
         write_action_units(self.layout.action_units, opened)
+
+    def _fit(self) -> Track:
+        """Landmarks first; then corners of the rigid face, found with that pose, make it steady to a twentieth of a pixel."""
+        points, face, view = self.crop.map(self.scan.points, round(VIEW)) + 0.5, embedded_head(), round(VIEW)
+        rough = fit_track(points, face)
+        chosen = choose_references(rough.rotation, ~np.isnan(points[:, 0, 0]))
+        pictures = {i: f for i, f in enumerate(clip.frames(self.config.video, self.crop, view)) if i in chosen}
+        frames = progress(clip.frames(self.config.video, self.crop, view), "tracking", self.total)
+        corners = find_tracks(frames, {i: pictures[i] for i in chosen}, rough, face, points)
+        return fit_track(points, face, corners, rough, steps=150)
 
     @cached_property
     def tracked(self) -> Track:

@@ -10,6 +10,7 @@ import numpy as np
 from d3talker.motion.face import FaceModel
 
 if TYPE_CHECKING:
+    from d3talker.subject.flow import RigidTracks
     from torch import Tensor
 
 VIEW = 512.0  # the fit's units are pixels of a 512 x 512 picture, so that its weights mean the same at any size
@@ -17,6 +18,10 @@ SIGMA = 1.5  # pixels; what a landmark of a sharp picture is off by
 ROBUST = 2.0  # in sigmas; larger residuals count linearly
 OFFSET_SIGMA = 0.003  # metres; free-form shift of a landmark against the face model
 EXPRESSION_SIGMA = 0.5  # of the model's full range
+CORNER_SIGMA = 0.4  # pixels
+CORNER_SHARE = 0.5  # corners of one frame err together (light, haze), so they count less than their number says
+CORNER_SHIFT = 0.008  # metres that a corner may lie off the face model, more so in hair
+ENOUGH_CORNERS, CORNER_SMOOTH = 20, 0.03  # a frame with that many corners hardly needs smoothing
 POSE_SMOOTH = 2.0  # weight of second differences: half gain at 3.4 Hz for landmarks of equal weight
 EXPRESSION_SMOOTH = 0.1  # half gain at 8 Hz: lips are fast
 FOCAL_START = 1200.0  # pixels at 512, as the official trackers' sweep 600-1400 mostly finds
@@ -59,17 +64,19 @@ def rotations(euler: np.ndarray) -> np.ndarray:
     return _rotations(torch.as_tensor(np.asarray(euler, np.float64))).numpy()
 
 
-def fit_track(points: np.ndarray, face: FaceModel, max_steps: int = 250) -> Track:
-    """Fit pose and expression of all frames, one shape and one focal length to landmarks.
+def fit_track(
+    points: np.ndarray, face: FaceModel, corners: RigidTracks | None = None, start: Track | None = None, steps: int = 250,
+) -> Track:
+    """Fit pose and expression of all frames, one shape and one focal length to landmarks, and to tracked corners if given.
 
     points: [T, 68, 2] in pixels of a 512 x 512 picture whose top-left corner (not pixel centre) is (0, 0); NaN = not seen,
-    such frames are filled in by the smoothness.
+    such frames are filled in by the smoothness.  start: an earlier fit to go on from.
     """
     import torch
 
-    problem = _Problem(points, face)
-    vector = problem.start().requires_grad_()
-    optimiser = torch.optim.LBFGS([vector], max_iter=max_steps, history_size=30, tolerance_change=1e-7, line_search_fn="strong_wolfe")
+    problem = _Problem(points, face, corners)
+    vector = problem.start(start).requires_grad_()
+    optimiser = torch.optim.LBFGS([vector], max_iter=steps, history_size=30, tolerance_change=1e-7, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimiser.zero_grad()
@@ -84,7 +91,7 @@ def fit_track(points: np.ndarray, face: FaceModel, max_steps: int = 250) -> Trac
 class _Problem:
     """The least-squares problem over one flat vector, whose entries are scaled to move landmarks by about a pixel."""
 
-    def __init__(self, points: np.ndarray, face: FaceModel) -> None:
+    def __init__(self, points: np.ndarray, face: FaceModel, corners: RigidTracks | None) -> None:
         import torch
 
         self.seen = torch.as_tensor(~np.isnan(points[:, 0, 0]))
@@ -103,14 +110,28 @@ class _Problem:
             "offsets": torch.tensor(1 / pixels / np.sqrt(frames)), "euler": torch.tensor(1 / (pixels * 0.08)),
             "move": torch.tensor([1, 1, self.distance / 0.1]) / pixels, "expression": torch.tensor(0.2),
         }
+        self.stiffness = torch.full((frames - 2,), POSE_SMOOTH, dtype=torch.float64)
+        self.corners = corners
+        if corners is not None:
+            self.frame, self.point = torch.as_tensor(corners.frame), torch.as_tensor(corners.point)
+            self.corner_pixels, self.corner_start = torch.as_tensor(corners.seen), torch.as_tensor(corners.start)
+            self.stiffness[torch.bincount(self.frame, minlength=frames)[1:-1] >= ENOUGH_CORNERS] = CORNER_SMOOTH
+            self.shapes["corners"] = corners.start.shape
+            self.units["corners"] = self.units["offsets"]
         flat = (self.expression * pixels / SIGMA * self.weight[:, None].sqrt()).flatten(1)
         self.gram = flat @ flat.T
 
-    def start(self) -> Tensor:
-        """All frames frontal at the median landmarks' distance."""
+    def start(self, track: Track | None) -> Tensor:
+        """An earlier fit, or all frames frontal at the median landmarks' distance."""
         import torch
 
-        return torch.zeros(sum(int(np.prod(s)) for s in self.shapes.values()), dtype=torch.float64)
+        values = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in self.shapes.items()}
+        if track is not None:
+            values["focal"] += np.log(track.focal / FOCAL_START)
+            values["move"] += torch.as_tensor(track.translation + [0, 0, self.distance * track.focal / FOCAL_START])
+            given = {"identity": track.identity, "offsets": track.offsets, "euler": track.euler, "expression": track.expression}
+            values |= {name: torch.as_tensor(value) for name, value in given.items()}
+        return torch.cat([(value / self.units[name]).flatten() for name, value in values.items()])
 
     def unpack(self, vector: Tensor) -> dict[str, Tensor]:
         parts = vector.split([int(np.prod(s)) for s in self.shapes.values()])
@@ -127,8 +148,7 @@ class _Problem:
         if not rigid:
             shape = shape + torch.einsum("te,ekc->tkc", p["expression"], self.expression)
         camera = torch.einsum("tij,...kj->tki" if rigid else "tij,tkj->tki", _rotations(p["euler"]), shape) + p["move"][:, None]
-        scale = p["focal"] / -camera[..., 2]
-        return torch.stack([VIEW / 2 + scale * camera[..., 0], VIEW / 2 - scale * camera[..., 1]], -1)
+        return _pinhole(camera, p["focal"])
 
     def loss(self, vector: Tensor) -> Tensor:
         p = self.unpack(vector)
@@ -142,9 +162,19 @@ class _Problem:
         habits = (e / EXPRESSION_SIGMA).square().sum() + 1000 * outside.sum()
         bend = (_second(self.project(p, rigid=True)) / SIGMA).square().sum(-1) * self.weight
         jerk = _second(e)
-        smooth = POSE_SMOOTH * bend.sum() + EXPRESSION_SMOOTH * ((jerk @ self.gram) * jerk).sum()
+        smooth = (self.stiffness[:, None] * bend).sum() + EXPRESSION_SMOOTH * ((jerk @ self.gram) * jerk).sum()
         focal = ((p["focal"] / FOCAL_START).log() / 0.3).square().sum()
+        if self.corners is not None:
+            data = data + self.corner_loss(p)
         return (data + 0.1 * frames * prior + 0.3 * habits + smooth + 0.1 * frames * focal) / frames
+
+    def corner_loss(self, p: dict[str, Tensor]) -> Tensor:
+        """What the tracked corners add: robust distance to where the pose puts them, and their shift from the face model."""
+        places = self.corner_start + p["corners"]
+        camera = (_rotations(p["euler"])[self.frame] @ places[self.point, :, None])[..., 0] + p["move"][self.frame]
+        squared = ((_pinhole(camera, p["focal"]) - self.corner_pixels) / CORNER_SIGMA).square().sum(-1)
+        robust = 2 * ROBUST**2 * ((1 + squared / ROBUST**2).sqrt() - 1)
+        return CORNER_SHARE * robust.sum() + 0.02 * len(self.points) * (p["corners"] / CORNER_SHIFT).square().sum()
 
     def result(self, vector: Tensor) -> Track:
         p = self.unpack(vector)
@@ -154,6 +184,11 @@ class _Problem:
             float(p["focal"]), p["identity"].numpy(), p["offsets"].numpy(), p["expression"].numpy(),
             p["euler"].numpy(), p["move"].numpy(), self.project(p, rigid=True).numpy(), errors.numpy(),
         )
+
+
+def _pinhole(camera: Tensor, focal: Tensor) -> Tensor:
+    """Camera coordinates [.., 3] -> pixels [.., 2] of the 512 x 512 picture."""
+    return VIEW / 2 + focal * camera[..., :2] * camera.new_tensor([1, -1]) / -camera[..., 2:]
 
 
 def _second(values: Tensor) -> Tensor:

@@ -1,0 +1,145 @@
+"""Sub-pixel tracks of the rigid parts of a head: corners of a few reference frames, found again in the frames of similar pose.
+
+Landmarks jitter by half a pixel; image corners on forehead, nose, cheeks, ears and hair do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from scipy.interpolate import LinearNDInterpolator
+
+from d3talker.motion.face import FaceModel
+
+if TYPE_CHECKING:
+    from d3talker.subject.tracking import Track
+
+CORNERS = 120  # in a reference frame
+SPACING = 7  # pixels between corners
+MAX_TURN = 0.17  # radians that a frame's head may be turned away from its reference's
+MAX_REFERENCES = 8
+SECOND_TURN = 0.25  # a frame this near a second reference is tracked from both, which ties the references together
+WINDOW = 19  # pixels
+MAX_RETURN = 0.5  # pixels; a corner tracked forth and back must return this near to its start
+MAX_STRAY = 8.0  # pixels; further away from where the pose says, it is another corner
+
+
+@dataclass(frozen=True)
+class RigidTracks:
+    """Where points fixed to the head were seen."""
+
+    frame: np.ndarray  # [N] int
+    point: np.ndarray  # [N] int, index into start
+    seen: np.ndarray  # [N, 2] pixels at 512, the top-left corner is (0, 0)
+    start: np.ndarray  # [P, 3] first guess of the points' places on the head, metres
+
+
+@dataclass(frozen=True)
+class _Reference:
+    frame: int
+    grey: np.ndarray
+    corners: np.ndarray  # [P, 2] pixels, the top-left pixel's centre is (0, 0)
+    places: np.ndarray  # [P, 3]
+    first: int  # number of its first point
+
+
+def choose_references(rotation: np.ndarray, usable: np.ndarray) -> list[int]:
+    """Frames (the most usual pose first) such that most poses are within MAX_TURN of one of them.
+
+    rotation [T, 3, 3]; usable [T] bool.
+    """
+    pool = np.flatnonzero(usable)
+    chosen: list[int] = []
+    nearest = np.full(len(rotation), np.inf)
+    while len(chosen) < MAX_REFERENCES:
+        left = pool[nearest[pool] > MAX_TURN]
+        if len(left) < max(3, 0.002 * len(pool)):
+            break
+        trial = left[:: max(1, len(left) // 200)]
+        reach = [(_angles(rotation, rotation[t])[left] < MAX_TURN).sum() for t in trial]
+        chosen.append(int(trial[int(np.argmax(reach))]))
+        nearest = np.minimum(nearest, _angles(rotation, rotation[chosen[-1]]))
+    return chosen
+
+
+def find_tracks(
+    frames: Iterable[np.ndarray], references: dict[int, np.ndarray], track: Track, face: FaceModel, landmarks: np.ndarray,
+) -> RigidTracks:
+    """Track the references' corners through the clip.
+
+    frames: uint8 RGB [512, 512, 3] each; references: number -> its frame; track: a first fit of the pose;
+    landmarks [T, 68, 2] in pixels at 512 (corner origin), which say what is not rigid.
+    """
+    rotation, translation, focal = track.rotation, track.translation, track.focal
+    surface = face.vertices(track.identity, np.zeros(len(face.expression_basis), np.float32)).astype(np.float64)
+    refs: list[_Reference] = []
+    for number, frame in references.items():
+        first = sum(len(r.corners) for r in refs)
+        refs.append(_reference(number, frame, rotation[number], translation[number], focal, face, surface, landmarks[number], first))
+    turns = np.stack([_angles(rotation, rotation[ref.frame]) for ref in refs])
+    numbers, points, places = [], [], []
+    for t, frame in enumerate(frames):
+        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        order = np.argsort(turns[:, t])
+        for k in [order[0], *[j for j in order[1:2] if turns[j, t] < SECOND_TURN]]:
+            ref = refs[k]
+            kept, seen = _follow(ref, grey, _project(ref.places, rotation[t], translation[t], focal) - 0.5)
+            numbers.append(np.full(len(kept), t))
+            points.append(ref.first + kept)
+            places.append(seen + 0.5)
+    return RigidTracks(np.concatenate(numbers), np.concatenate(points), np.concatenate(places), np.concatenate([r.places for r in refs]))
+
+
+def _angles(rotation: np.ndarray, to: np.ndarray) -> np.ndarray:
+    """Angle in radians of each [T, 3, 3] to one rotation, roll left out: it is undone by the warp."""
+    return np.arccos(np.clip((rotation[:, 2] * to[2]).sum(-1), -1, 1))
+
+
+def _project(points: np.ndarray, rotation: np.ndarray, translation: np.ndarray, focal: float) -> np.ndarray:
+    camera = points @ rotation.T + translation
+    return 256 + focal * camera[:, :2] * (1, -1) / -camera[:, 2:]
+
+
+def _reference(
+    number: int, frame: np.ndarray, rotation: np.ndarray, translation: np.ndarray, focal: float, face: FaceModel,
+    surface: np.ndarray, landmarks: np.ndarray, first: int,
+) -> _Reference:
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    outside = face.region_mask("skin", "scalp", "ear")
+    towards = (face.normals(surface.astype(np.float32)) * (-rotation.T @ translation - surface)).sum(-1) > 0.03
+    visible = surface[outside & towards & (surface[:, 1] > -0.03)]
+    pixels = _project(visible, rotation, translation, focal) - 0.5
+    mask = cv2.fillConvexPoly(np.zeros_like(grey), cv2.convexHull(np.round(pixels).astype(np.int32)), 255)
+    for part in (range(17, 22), range(22, 27), range(36, 42), range(42, 48), range(48, 68), range(4, 13)):
+        hull = cv2.convexHull(np.round(landmarks[list(part)] - 0.5).astype(np.int32))
+        moving = cv2.fillConvexPoly(np.zeros_like(grey), hull, 255)
+        mask[cv2.dilate(moving, np.ones((13, 13), np.uint8)) > 0] = 0
+    corners = cv2.goodFeaturesToTrack(grey, CORNERS, 0.005, SPACING, mask=mask, blockSize=5)
+    corners = np.zeros((0, 2)) if corners is None else corners[:, 0].astype(np.float64)
+    places = LinearNDInterpolator(pixels, visible)(corners) if len(corners) else np.zeros((0, 3))
+    known = ~np.isnan(places).any(-1)
+    return _Reference(number, grey, corners[known], places[known], first)
+
+
+def _follow(ref: _Reference, grey: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the corners found again and their pixels: Lucas-Kanade on the frame warped onto the reference."""
+    if len(expected) < 4:
+        return np.zeros(0, int), np.zeros((0, 2))
+    ones = np.ones((len(expected), 1))
+    to_frame = np.linalg.lstsq(np.c_[ref.corners, ones], expected, rcond=None)[0].T  # reference -> frame, [2, 3]
+    warped = cv2.warpAffine(grey, to_frame, grey.shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
+    back = cv2.invertAffineTransform(to_frame)
+    start = ref.corners.astype(np.float32)[:, None]
+    guess = (expected @ back[:, :2].T + back[:, 2]).astype(np.float32)[:, None]
+    options = {"winSize": (WINDOW, WINDOW), "maxLevel": 1}
+    found, good, _ = cv2.calcOpticalFlowPyrLK(ref.grey, warped, start, guess.copy(), flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **options)  # type: ignore[call-overload]
+    returned, good_back, _ = cv2.calcOpticalFlowPyrLK(warped, ref.grey, found, start.copy(), flags=cv2.OPTFLOW_USE_INITIAL_FLOW, **options)  # type: ignore[call-overload]
+    circle = np.linalg.norm((returned - start)[:, 0], axis=-1)
+    stray = np.linalg.norm((found - guess)[:, 0], axis=-1)
+    kept = np.flatnonzero((good[:, 0] > 0) & (good_back[:, 0] > 0) & (circle < MAX_RETURN) & (stray < MAX_STRAY))
+    pixels = found[kept, 0].astype(np.float64)
+    return kept, pixels @ to_frame[:, :2].T + to_frame[:, 2]
