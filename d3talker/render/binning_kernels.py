@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from d3talker.jit import kernel
@@ -41,7 +39,7 @@ def depth_order(splats):
 @kernel
 def first_centre(value, low, high):
     """Index of the first pixel centre at or beyond a coordinate, clamped before it is made an integer."""
-    return np.int64(min(max(math.ceil(value - np.float32(0.5)), np.float64(low)), np.float64(high)))
+    return np.int64(min(max(np.ceil(value - np.float32(0.5)), np.float32(low)), np.float32(high)))
 
 
 @kernel
