@@ -1,0 +1,104 @@
+"""`d3talker doctor`: what this machine has, and the command that gets what is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+
+from rich.console import Console
+from rich.table import Table
+
+from d3talker.version import __version__
+
+
+@dataclass(frozen=True)
+class DoctorConfig:
+    """No options."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what, whether it is there, what was found or what to do."""
+
+    what: str
+    there: bool
+    text: str
+
+
+def run(config: DoctorConfig) -> int:
+    """Print the findings; returns 0, for nothing here is needed by everybody."""
+    table = Table(title=f"d3talker {__version__}", show_lines=False, box=None, title_justify="left")
+    for heading in ("", "part", "found, or how to get it"):
+        table.add_column(heading, overflow="fold")
+    for check in CHECKS:
+        for finding in check():
+            table.add_row("[green]yes[/]" if finding.there else "[yellow]no[/]", finding.what, finding.text)
+    Console().print(table)
+    return 0
+
+
+def device() -> list[Finding]:
+    """Processor and GPU."""
+    import torch
+
+    found = [Finding("torch", True, f"{torch.__version__}, {torch.get_num_threads()} of {os.cpu_count()} CPU cores")]
+    if torch.cuda.is_available():
+        memory = torch.cuda.get_device_properties(0).total_memory / 2**30
+        found.append(Finding("CUDA GPU", True, f"{torch.cuda.get_device_name()}, {memory:.0f} GiB"))
+    else:
+        found.append(Finding("CUDA GPU", False, "none: training runs on the CPU, use --preset mini"))
+    return found
+
+
+def packages() -> list[Finding]:
+    """Optional packages, by what they are for."""
+    wanted = [
+        ("gsplat", "gsplat", "CUDA rasteriser", "pip install '.[gpu]'"),
+        ("tinycudann", "tinycudann", "CUDA hash grid", "not on PyPI: build NVIDIA's tiny-cuda-nn against this torch; optional"),
+        ("dlib", "dlib-bin", "landmarks", "pip install '.[landmarks]'"),
+        ("lpips", "lpips", "LPIPS", "pip install '.[lpips]'"),
+        ("syncnet_python", "syncnet-python", "official Sync mode", "pip install '.[sync]'"),
+    ]
+    return [
+        Finding(f"{module} ({purpose})", there, _version(package) if there else f"in the checkout run: {how}" if "'." in how else how)
+        for module, package, purpose, how in wanted
+        for there in [importlib.util.find_spec(module) is not None]
+    ]
+
+
+def weights() -> list[Finding]:
+    """Weights of metrics, which are the user's files."""
+    from d3talker.errors import UserError
+    from d3talker.weights import FILES, find_weights
+
+    found = []
+    for name in FILES:
+        try:
+            found.append(Finding(f"weights {name}", True, str(find_weights(name))))
+        except UserError as error:
+            found.append(Finding(f"weights {name}", False, str(error)))
+    return found
+
+
+def codecs() -> list[Finding]:
+    """Video codecs that predictions and reports are written with."""
+    import av
+
+    found = []
+    for name, purpose in (("ffv1", "lossless predictions"), ("libx264", "videos to look at"), ("aac", "their sound")):
+        there = name in av.codecs_available
+        found.append(Finding(f"{name} ({purpose})", there, f"PyAV {av.__version__}" if there else "pip install --force-reinstall av"))
+    return found
+
+
+CHECKS: tuple[Callable[[], list[Finding]], ...] = (device, packages, codecs, weights)
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "installed"
