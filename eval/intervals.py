@@ -1,4 +1,4 @@
-"""How sure a number is: spread over seeds, block bootstrap over frames, paired differences, and ranks that respect them."""
+"""How sure a number is: spread over seeds, block bootstrap over frames, paired differences, ranks that respect them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def paired_difference(
     for name in sorted(a):
         left, right = np.asarray(a[name], np.float64), np.asarray(b[name], np.float64)
         if left.shape != right.shape:
-            raise UserError(f"{name} has {len(left)} frames on one side and {len(right)} on the other; score equal clips")
+            raise UserError(f"{name} has {len(left)} frames on one side, {len(right)} on the other; score equal clips")
         gap = left - right
         if not np.isfinite(gap).any():
             raise UserError(f"{name} has no frame with a value on both sides; leave the subject out on both")
@@ -131,8 +131,8 @@ def tied_with_best(
         return fmean(float(np.nanmean(values)) for values in frames[name].values())
 
     best = (max if higher_is_better else min)(frames, key=score)
-    ties = {name for name in frames if name != best and not paired_difference(frames[best], frames[name], seed).significant}
-    return best, ties
+    rivals = [name for name in frames if name != best]
+    return best, {name for name in rivals if not paired_difference(frames[best], frames[name], seed).significant}
 
 
 def _resampled_means(values: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:

@@ -9,8 +9,9 @@ import importlib
 from typing import Any
 
 _HOMES = {  # no module bears a function's name: once imported, it would hide it
-    "psnr": "pixel", "ssim": "structure", "lpips": "perceptual", "load_lpips": "perceptual", "lmd": "lips", "lmd_iod": "lips",
-    "lmd_dtw": "lips", "score_predictions": "score", "METRICS": "registry", "MetricResult": "result",
+    "psnr": "pixel", "ssim": "structure", "lpips": "perceptual", "load_lpips": "perceptual",
+    "lmd": "lips", "lmd_iod": "lips", "lmd_dtw": "lips",
+    "score_predictions": "score", "METRICS": "registry", "MetricResult": "result",
 }  # fmt: skip
 __all__ = list(_HOMES)
 

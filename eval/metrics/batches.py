@@ -34,8 +34,8 @@ def batches(
 ) -> Iterator[Batch]:
     """Walk through predicted frames, reference frames and masks together.
 
-    Raises UserError for a frame that is not uint8 RGB [H, W, 3], for sizes that differ, for clips of different length, and
-    for a clip without frames.
+    Raises UserError for a frame that is not uint8 RGB [H, W, 3], for sizes that differ, for clips of different length,
+    and for a clip without frames.
     """
     streams = {"the prediction": predicted, "the reference": reference, "the masks": masks}
     open_streams = {name: iter(stream) for name, stream in streams.items() if stream is not None}
@@ -43,7 +43,7 @@ def batches(
     shape: tuple[int, ...] | None = None
     count = 0
     while True:
-        row = {name: next(stream, END) for name, stream in open_streams.items()}
+        row: dict[str, Any] = {name: next(stream, END) for name, stream in open_streams.items()}
         ended = [name for name, item in row.items() if item is END]
         if ended and len(ended) < len(row):
             longer = next(name for name in row if name not in ended)
@@ -86,7 +86,7 @@ def pair(predicted: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.n
             raise UserError(f"{name} must be a uint8 array [T, H, W, 3] or [H, W, 3] with at least one frame")
         shape = check_frame(clip[0], name, shape)
     if len(clips[0]) != len(clips[1]):
-        raise UserError(f"the prediction has {len(clips[0])} frames, the reference {len(clips[1])}; compare equal lengths")
+        raise UserError(f"the prediction has {len(clips[0])} frames, the reference {len(clips[1])}; give equal lengths")
     return clips[0], clips[1]
 
 

@@ -88,7 +88,7 @@ class Faces(Family):
 def blink_agreement(predicted: np.ndarray, reference: np.ndarray, extra: dict[str, Any]) -> MetricResult:
     """F1 of blinks, matched one to one where they come within 5 frames of each other; eye aspect ratios [T].
 
-    A blink is a run of frames below 0.75 of the reference's median ratio; without one in the reference there is no value.
+    A blink is a run of frames below 0.75 of the reference's median ratio; a reference without one gives no value.
     """
     threshold = SHUT * float(np.nanmedian(reference))
     theirs, ours = _runs(reference < threshold), _runs(predicted < threshold)

@@ -20,6 +20,7 @@ from eval.metrics.result import MetricResult
 REGIONS = ("head", "mouth", "torso")
 MOUTH_MARGIN = 0.3  # of the lips' width, on every side of their box
 MOUTH = slice(48, 68)
+EMPTY = "the region is empty in every frame"
 Side = Literal["predicted", "reference"]
 
 
@@ -76,7 +77,7 @@ class Family(ABC):
 
 
 class Regional(Family):
-    """A per-frame metric `base`, and `base_head`, `base_mouth`, `base_torso` over masks; the mean over frames counts."""
+    """A per-frame metric `base`, and `base_head`, `base_mouth`, `base_torso` over masks; means over frames."""
 
     def __init__(self, names: Sequence[str], context: Context) -> None:
         super().__init__(names, context)
@@ -98,7 +99,7 @@ class Regional(Family):
 
     def results(self) -> dict[str, MetricResult]:
         return {
-            name: per_frame_result(np.concatenate(values), self.context.seed, "the region is empty in every frame", self.extra)
+            name: per_frame_result(np.concatenate(values), self.context.seed, EMPTY, self.extra)
             for name, values in self.values.items()
         }
 

@@ -22,7 +22,9 @@ class Identity(Family):
     def __init__(self, names: Sequence[str], context: Context) -> None:
         super().__init__(names, context)
         self.dlib = require("dlib", "landmarks", "identity similarity")
-        self.network = self.dlib.face_recognition_model_v1(str(packaged_file(*RECOGNISER, "landmarks", "identity similarity")))
+        self.network = self.dlib.face_recognition_model_v1(
+            str(packaged_file(*RECOGNISER, "landmarks", "identity similarity"))
+        )
         context.detector("dlib")
         self.values: list[float] = []
         self.distances: list[float] = []

@@ -15,7 +15,7 @@ BAND = 5  # frames that warping may shift, 0.2 s
 def lmd(predicted: np.ndarray, reference: np.ndarray, height: int = SIZE) -> np.ndarray:
     """Mean Euclidean distance of points 48-67, each set about its own mean, in pixels at height 512; float64 [T].
 
-    predicted, reference: landmarks [T, 68, 2] in pixels of frames `height` high, NaN where there is no face (as is LMD then).
+    predicted, reference: landmarks [T, 68, 2] in pixels of frames `height` high; NaN, and so LMD, where no face is.
     InsTaG metrics.py:73-96, there on FAN's points and without the scale.
     """
     predicted, reference = _pair(predicted, reference)

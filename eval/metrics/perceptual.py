@@ -30,23 +30,23 @@ class LPIPS(nn.Module):
         self.net, self.backbone = net, backbone
         path = packaged_file("lpips", f"weights/v0.1/{net}.pth", "lpips", "LPIPS")
         layers = load_state(path)
-        for number in range(len(backbone.taps)):
-            self.register_buffer(f"lin{number}", layers[f"lin{number}.model.1.weight"].flatten().clone())
+        weights = [layers[f"lin{number}.model.1.weight"].flatten() for number in range(len(backbone.taps))]
+        self.linear = nn.ParameterList([nn.Parameter(weight, requires_grad=False) for weight in weights])
 
     def forward(self, a: Tensor, b: Tensor, masks: Tensor | None = None) -> Tensor:
         """a, b: [N, 3, H, W] in [0, 1] -> [N].
 
-        masks: [N, 1, H, W] in [0, 1]; each layer's distances are then averaged with the mask's share of their cell as weight
-        (an all-ones mask gives plain LPIPS; an empty one NaN).
+        masks: [N, 1, H, W] in [0, 1]; each layer's distances are then averaged with the mask's share of their cell as
+        weight (an all-ones mask gives plain LPIPS; an empty one NaN).
         """
         pairs = self.backbone(torch.cat([a, b]).contiguous(memory_format=torch.channels_last))
         total = torch.zeros(len(a), device=a.device)
-        for number, features in enumerate(pairs):
-            distance = _distance(features, getattr(self, f"lin{number}"))
+        for features, weight in zip(pairs, self.linear):
+            distance = _distance(features, weight)
             if masks is None:
                 total = total + distance.mean((1, 2))
             else:
-                share = F.adaptive_avg_pool2d(masks, distance.shape[1:])[:, 0]
+                share = F.adaptive_avg_pool2d(masks, (distance.shape[1], distance.shape[2]))[:, 0]
                 total = total + (distance * share).sum((1, 2)) / share.sum((1, 2))
         return total
 
@@ -56,7 +56,7 @@ def load_lpips(net: Net = "alex", weights: Path | None = None, *, device: str = 
     if net not in BACKBONES:
         raise UserError(f"LPIPS has no network '{net}'; choose one of {', '.join(BACKBONES)}")
     backbone = pretrained(BACKBONES[net], weights, download=download)
-    return LPIPS(net, backbone).to(device, memory_format=torch.channels_last).eval()
+    return LPIPS(net, backbone.to(memory_format=torch.channels_last)).to(device).eval()  # type: ignore[call-overload]
 
 
 def lpips(
@@ -65,12 +65,12 @@ def lpips(
 ) -> np.ndarray:
     """LPIPS of each frame, float64 [T]; 0 for identical frames, higher is worse.
 
-    predicted, reference: uint8 [T, H, W, 3]; masks: T arrays bool [H, W] that choose pixels, NaN where one chooses none.
+    predicted, reference: uint8 [T, H, W, 3]; masks: T arrays bool [H, W] that choose pixels; none chosen gives NaN.
     model: from `load_lpips`; without one, AlexNet is loaded from `weights`.
     """
     predicted, reference = pair(predicted, reference)
     model = model or load_lpips(weights=weights)
-    device = model.lin0.device
+    device = model.linear[0].device
     chosen = None if masks is None else torch.from_numpy(np.stack(masks)).to(device)[:, None].float()
     with torch.inference_mode():
         return model(to_images(predicted, device), to_images(reference, device), chosen).double().cpu().numpy()

@@ -15,7 +15,7 @@ CAP = 100.0  # dB
 def psnr(predicted: np.ndarray, reference: np.ndarray, masks: Sequence[np.ndarray] | None = None) -> np.ndarray:
     """-10 log10 of the mean squared difference over pixels and channels in [0, 1], at most 100 dB; float64 [T].
 
-    predicted, reference: uint8 [T, H, W, 3]; masks: T arrays bool [H, W] that choose pixels, NaN where one chooses none.
+    predicted, reference: uint8 [T, H, W, 3]; masks: T arrays bool [H, W] that choose pixels; none chosen gives NaN.
     Exact: the squared sum is taken in integers.
     """
     predicted, reference = pair(predicted, reference)
@@ -25,10 +25,8 @@ def psnr(predicted: np.ndarray, reference: np.ndarray, masks: Sequence[np.ndarra
 
 
 def _frame(a: np.ndarray, b: np.ndarray, mask: np.ndarray | None) -> float:
-    if mask is None:
-        error, values = cv2.norm(a, b, cv2.NORM_L2SQR), a.size
-    else:
-        error, values = cv2.norm(a, b, cv2.NORM_L2SQR, mask.astype(np.uint8)), 3 * np.count_nonzero(mask)
+    error = cv2.norm(a, b, cv2.NORM_L2SQR, None if mask is None else mask.astype(np.uint8))
+    values = a.size if mask is None else 3 * int(np.count_nonzero(mask))
     if not values:
         return np.nan
     return min(CAP, 10 * np.log10(255.0**2 * values / error)) if error else CAP

@@ -50,16 +50,16 @@ def _lpips(net: str, title: str, weights: str) -> list[Metric]:
     return _regions(Metric(
         f"lpips_{net}", f"LPIPS ({title})", "", False, (0, None),
         f"Squared distance of unit {title} features, weighed by LPIPS v0.1's linear layers; mean over frames.",
-        f"lpips 0.1.4, net='{net}', on [0, 1] images with normalize=True", ("reference",), "eval.metrics.image:Perceptual",
-        weights,
+        f"lpips 0.1.4, net='{net}', on [0, 1] images with normalize=True", ("reference",),
+        "eval.metrics.image:Perceptual", weights,
     ))
 
 
 def _lmd(backend: str, title: str) -> list[Metric]:
     whole = Metric(
         f"lmd_{backend}", f"LMD ({title})", "px at 512", False, (0, None),
-        "Mean Euclidean distance of landmarks 48-67, each set about its own mean, scaled to 512 px frame height; mean over "
-        "frames in which both sides show a face.",
+        "Mean Euclidean distance of landmarks 48-67, each set about its own mean, scaled to 512 px frame height; mean "
+        "over frames in which both sides show a face.",
         "InsTaG metrics.py:73-96" + ("" if backend == "fan" else " on dlib's landmarks"), ("reference",),
         "eval.metrics.face:Faces",
     )
@@ -81,8 +81,8 @@ def _sync(mode: str, title: str, how: str, matches: str) -> list[Metric]:
     family = {"frames": "eval.metrics.sync:FrameSync", "official": "eval.metrics.sync_official:OfficialSync"}[mode]
     distance = Metric(
         f"sync_d{suffix}", f"Sync-D{title}", "", False, (0, None),
-        f"SyncNet v2: least mean distance of lip and sound embeddings over 31 shifts, {how}.", matches, ("audio",), family,
-        "syncnet",
+        f"SyncNet v2: least mean distance of lip and sound embeddings over 31 shifts, {how}.", matches, ("audio",),
+        family, "syncnet",
     )
     confidence = replace(
         distance, id=f"sync_c{suffix}", title=f"Sync-C{title}", higher_is_better=True,
@@ -99,7 +99,7 @@ _ALL = [
     )),
     *_regions(Metric(
         "ssim", "SSIM", "", True, (-1, 1),
-        "Structural similarity, Gaussian 11x11 window of sigma 1.5, RGB, data range 1, border left out; mean over frames.",
+        "Structural similarity, Gaussian 11x11 window of sigma 1.5, RGB, data range 1, no border; mean over frames.",
         "scikit-image structural_similarity(gaussian_weights=True, use_sample_covariance=False)", ("reference",),
         "eval.metrics.image:SSIM",
     )),

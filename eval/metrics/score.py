@@ -38,8 +38,8 @@ def score(
     """Metrics of predicted frames, by name.
 
     predicted, reference: uint8 RGB frames [H, W, 3] at 25 fps, any iterables; eight at a time are held in memory.
-    audio: the sound that drives the lips, float32 [S] at 16 kHz from the first frame on.  masks: for each frame a dict of
-    bool [H, W] by region (head, torso, mouth).  reference_landmarks: [T, 68, 2] px, to spare their detection.
+    audio: the sound that drives the lips, float32 [S] at 16 kHz from the first frame on.  masks: for each frame a dict
+    of bool [H, W] by region (head, torso, mouth).  reference_landmarks: [T, 68, 2] px, to spare their detection.
     weights: folder searched first for network weights; download: whether they may be fetched.
     A metric whose weights, package or input are not there gets value None and the reason; wrong input raises UserError.
     """
@@ -81,7 +81,8 @@ def score_predictions(
 ) -> dict[str, MetricResult]:
     """Score a predictions folder against a reference's; region masks come from the subject's parsing where it has one.
 
-    Cross-driven predictions are scored without a reference.  Raises UserError when frame counts, sizes or first frames differ.
+    Cross-driven predictions are scored without a reference.  Raises UserError when frame counts, sizes or first
+    frames differ.
     """
     ours = predictions.manifest
     if ours.setting == "cross":
@@ -95,7 +96,8 @@ def score_predictions(
                     f"{predictions.root} and {reference.root} differ in {what} ({getattr(ours, what)} and "
                     f"{getattr(theirs, what)}); make the predictions again for these frames"
                 )
-        if subject is not None and _parsed(subject, ours.first_img_id) and any("masks" in METRICS[m].needs for m in metrics):
+        regional = any("masks" in METRICS[name].needs for name in metrics if name in METRICS)
+        if regional and subject is not None and _parsed(subject, ours.first_img_id):
             masks = subject_masks(subject, range(ours.first_img_id, ours.first_img_id + ours.frames))
     return score(
         predictions.frames(), None if reference is None else reference.frames(), metrics, audio=predictions.audio(),

@@ -19,9 +19,9 @@ C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 def ssim(predicted: np.ndarray, reference: np.ndarray, masks: Sequence[np.ndarray] | None = None) -> np.ndarray:
     """Mean structural similarity of each frame, float64 [T].
 
-    Gaussian 11x11 window with sigma 1.5, RGB, data range 1, biased variances, the 5-pixel border left out: scikit-image's
+    Gaussian 11x11 window of sigma 1.5, RGB, data range 1, biased variances, no border, as in scikit-image's
     structural_similarity(gaussian_weights=True, use_sample_covariance=False, data_range=1, channel_axis=-1).
-    predicted, reference: uint8 [T, H, W, 3]; masks: T arrays bool [H, W] that choose pixels, NaN where one chooses none.
+    predicted, reference: uint8 [T, H, W, 3]; masks: T arrays bool [H, W] that choose pixels; none chosen gives NaN.
     Raises UserError for frames under 11 px.
     """
     predicted, reference = pair(predicted, reference)
