@@ -26,6 +26,9 @@ class Store:
     def predictions(self, job: Job) -> Path:
         return self.root / "predictions" / job.key
 
+    def timing(self, job: Job) -> Path:
+        return self.root / "timing" / f"{job.key}.json"
+
     def reference(self, subject: str) -> Path:
         return self.root / "reference" / subject
 
