@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from d3talker.errors import UserError
 from d3talker.files import read_json
@@ -12,6 +12,9 @@ from eval.records import Record
 from reports.columns import LMD, LPIPS, PSNR, SSIM
 from reports.grid import Column
 from reports.plots import COLOURS, INK, drawing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SHOWN = (PSNR, SSIM, LPIPS, LMD)
 
@@ -60,11 +63,21 @@ def losses(path: Path, logs: Mapping[str, Path]) -> bool:
             axis.set_title(name)
             axis.set_xlabel("step")
             if all(value > 0 for _, curves, _ in runs.values() for value in curves.get(name, ())):
-                axis.set_yscale("log")
+                plain_log(axis)
         handles, titles = figure.axes[0].get_legend_handles_labels()
         if len(runs) > 1:
             figure.legend(handles, titles, loc="outside upper center", ncols=5)
     return True
+
+
+def plain_log(axis: Axes) -> None:
+    """A logarithmic y axis with plain numbers, at most five."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=5))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.yaxis.set_minor_locator(NullLocator())
 
 
 def read_log(path: Path) -> tuple[list[float], dict[str, list[float]], list[float]] | None:

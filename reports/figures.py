@@ -16,11 +16,14 @@ from reports.load import Results, slug
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of the page; `path` is relative to the report and without suffix."""
+    """One figure of the page; `path` is relative to the report and without suffix.  clip: the subject of a
+    figure about a single clip.
+    """
 
     title: str
     caption: str
     path: str
+    clip: str = ""
 
 
 def draw_all(
@@ -59,14 +62,14 @@ def _clip_figures(folder: Path, results: Results, records: Mapping[str, Record])
     figures = []
     frames = Figure(
         f"Frame by frame, {job.subject}", "The test clip; gaps are frames in which a metric could not be measured.",
-        f"figures/frames-{name}",
+        f"figures/frames-{name}", job.subject,
     )
     if curves.per_frame(folder / frames.path, records, FPS):
         figures.append(frames)
     logs = {title: log for title, record in records.items() if (log := results.artifact(record, "log"))}
     training = Figure(
         f"Training, {job.subject}", "Losses and number of Gaussians over the steps; dotted lines part the stages.",
-        f"figures/losses-{name}",
+        f"figures/losses-{name}", job.subject,
     )
     if curves.losses(folder / training.path, logs):
         figures.append(training)

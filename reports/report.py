@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import tyro
 
 from baselines.registry import methods
-from baselines.spec import MethodSpec
 from d3talker.errors import UserError
-from d3talker.files import atomic_folder, read_json, write_json, write_text
+from d3talker.files import atomic_folder, read_json, write_json
 from d3talker.version import __version__
 from reports.casts import Cast, casts
-from reports.csv_table import to_csv
-from reports.figures import Figure, draw_all
+from reports.figures import draw_all
 from reports.grid import Grid
-from reports.html import inline_svg, write_assets, write_page
-from reports.latex import document, to_latex
 from reports.lines import build, build_subjects
-from reports.load import Results, load_results, slug
-from reports.markdown import to_markdown
+from reports.load import Results, load_results
+from reports.pages import Content, write_index, write_records, write_tables
 from reports.scenes import Scene, build_scene
+from reports.serve import serve
 from reports.tables import tables
+from reports.verify import summary, verify
 
 MARKER = "report.json"
-HEADINGS = {"self": "Self-driven", "cross": "Cross-driven", "ablation": "Ablations"}
 
 
 @dataclass(frozen=True)
@@ -44,29 +41,47 @@ class ReportConfig:
     """Which protocol to report, when the results hold more than one."""
     videos: bool = True
     """Whether to encode videos and key frames."""
+    verify: bool = False
+    """Compute a sample of the numbers again from the predictions, and compare."""
+    sample: int = 3
+    """How many records --verify draws by chance."""
+    weights: Path | None = None
+    """Folder with metric weights for --verify."""
+    serve: bool = False
+    """Show the report at a loopback address afterwards."""
+    port: int = 8000
+    """Port of --serve; 0 takes a free one."""
 
 
 def run(config: ReportConfig) -> int:
-    """Write the report; returns 0.
+    """Write the report; returns 0, or 1 when --verify found a number that differs.
 
     Raises UserError when the results cannot be read, mix protocols, or `out` holds something that is not a report.
     """
     check_target(config.out, config.results)
     results = load_results(config.results, config.protocol)
     specs = methods()
-    grids = []
+    grids: list[Grid] = []
     for table in tables(results, specs, config.budget):
         grids += [build(table, results), *([build_subjects(table, results)] if len(table.subjects) > 1 else [])]
+    checks = verify(results, config.sample, config.weights) if config.verify else []
     with atomic_folder(config.out) as folder:
-        _write_tables(folder, grids)
+        write_tables(folder, grids)
         clips = casts(results.records, specs, config.budget)
         figures = draw_all(folder, results, grids, clips)
         scenes, faults = _build_scenes(folder, results, clips if config.videos else [])
-        _write_records(folder, results, specs, grids)
-        _write_index(folder, results, grids, figures, scenes, faults)
-        write_json(folder / MARKER, {"written_by": f"d3talker {__version__}", "protocol": results.protocol})
+        write_records(folder, results, specs, grids)
+        write_index(folder, Content(results, grids, figures, scenes, faults, checks))
+        facts = {"protocol": results.protocol, "checks": [asdict(check) for check in checks]}
+        write_json(folder / MARKER, {"written_by": f"d3talker {__version__}", **facts})
+    if results.superseded:
+        print(f"{results.superseded} records of an older configuration than the plan's are left out", file=sys.stderr)
     print(f"{config.out / 'index.html'}: {len(grids)} tables from {len(results.records)} records", file=sys.stderr)
-    return 0
+    if checks:
+        print(summary(checks), file=sys.stderr)
+    if config.serve:
+        serve(config.out, config.port)
+    return int(any(check.verdict == "differs" for check in checks))
 
 
 def check_target(out: Path, results: Path) -> None:
@@ -93,38 +108,3 @@ def _build_scenes(folder: Path, results: Results, clips: Sequence[Cast]) -> tupl
         else:
             scenes += [scene] if scene else []
     return scenes, faults
-
-
-def _write_tables(folder: Path, grids: Sequence[Grid]) -> None:
-    for grid in grids:
-        write_text(folder / "tables" / f"{grid.name}.md", to_markdown(grid))
-        write_text(folder / "tables" / f"{grid.name}.tex", to_latex(grid))
-        write_text(folder / "tables" / f"{grid.name}.csv", to_csv(grid))
-    write_text(folder / "tables" / "all.tex", document(grids))
-    write_text(folder / "tables" / "all.md", "\n".join(map(to_markdown, grids)))
-
-
-def _write_records(folder: Path, results: Results, specs: Sequence[MethodSpec], grids: Sequence[Grid]) -> None:
-    titles = {spec.name: spec.title for spec in specs}
-    by_key = {record.key: record for record in results.records}
-    for record in results.records:
-        write_json(folder / "records" / f"{record.key}.json", record.model_dump(mode="json"))
-        page = folder / "records" / f"{record.key}.html"
-        write_page(page, "record.html", record=record, title=titles.get(record.job.method, record.job.method), up="../")
-    for grid in grids:
-        for row in grid.rows:
-            if any(len(cell.records) > 1 for cell in row.cells):
-                page = folder / "traces" / f"{slug(f'{grid.name}-{row.name}')}.html"
-                write_page(page, "trace.html", grid=grid, row=row, records=by_key, up="../")
-
-
-def _write_index(
-    folder: Path, results: Results, grids: Sequence[Grid], figures: Sequence[Figure], scenes: Sequence[Scene],
-    faults: Sequence[str],
-) -> None:
-    write_assets(folder / "assets")
-    drawings = {figure.path: inline_svg(folder / f"{figure.path}.svg") for figure in figures}
-    write_page(
-        folder / "index.html", "index.html", results=results, grids=grids, figures=figures, drawings=drawings,
-        scenes=scenes, faults=faults, headings=HEADINGS, version=__version__, up="",
-    )
