@@ -13,6 +13,7 @@ from d3talker.version import __version__
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": ("d3talker.doctor", "DoctorConfig", "say what this machine has, and how to get what is missing"),
     "prepare": ("d3talker.subject.prepare", "PrepareConfig", "make a subject folder from a video"),
+    "synth": ("d3talker.subject.synthetic", "SynthConfig", "make subject folders of synthetic people who talk"),
     "bench": ("eval.bench", "BenchConfig", "train, render and score; fill a results folder"),
     "report": ("reports.report", "ReportConfig", "turn a results folder into tables, figures and HTML"),
     "import": ("eval.intake", "ImportConfig", "read another method's outputs into a predictions folder"),

@@ -7,6 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+from d3talker.motion.normals import vertex_normals
+
 
 @dataclass(frozen=True, eq=False)
 class FaceModel:
@@ -57,10 +59,7 @@ class FaceModel:
 
     def normals(self, vertices: np.ndarray) -> np.ndarray:
         """Unit vertex normals [..,V,3], area-weighted over the adjacent triangles; zero where a vertex has none."""
-        a, b, c = (vertices[..., self.triangles[:, k], :] for k in range(3))
-        faces = np.cross(b - a, c - a).reshape(-1, len(self.triangles), 3)
-        out = np.stack([self._incidence @ frame for frame in faces]).reshape(vertices.shape)
-        return (out / np.maximum(np.linalg.norm(out, axis=-1, keepdims=True), 1e-20)).astype(np.float32)
+        return vertex_normals(vertices, self.triangles)
 
     def region_mask(self, *names: str) -> np.ndarray:
         """Vertices [V] bool of the named regions; a name that the model lacks selects nothing."""
@@ -69,11 +68,3 @@ class FaceModel:
     @cached_property
     def _face(self) -> np.ndarray:
         return ~self.region_mask("scalp", "neck", "ear")
-
-    @cached_property
-    def _incidence(self):  # type: ignore[no-untyped-def]
-        from scipy.sparse import csr_matrix
-
-        count = len(self.triangles)
-        rows, columns = self.triangles.T.ravel(), np.tile(np.arange(count), 3)
-        return csr_matrix((np.ones(3 * count, np.float32), (rows, columns)), shape=(len(self.mean), count))

@@ -18,6 +18,7 @@ from d3talker.subject.palette import Label
 
 SCHEMA = 1
 TEST_FRAMES = 301  # InsTaG data_utils/split.py:51-54: the last 25 * 12 + 1 frames are val
+MIN_TRAIN = 50  # frames that must be left for training when the last 301 are the test
 FEATURES = {  # name -> file, best first; DeepSpeech goes by two names in the official codes (protocol 1.5)
     "deepspeech": ("aud_ds.npy", "aud.npy"),
     "mel": ("aud_mel.npy",),
@@ -223,6 +224,13 @@ class Subject:
         if image is None or (alpha and image.shape[-1] != 4):
             raise UserError(f"{path} is not a readable {'RGBA ' if alpha else ''}image; make it again")
         return cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if alpha else cv2.COLOR_BGR2RGB)
+
+
+def test_split(total: int) -> tuple[int, str]:
+    """How many frames at the end are for testing, and the rule that says so."""
+    if total >= TEST_FRAMES + MIN_TRAIN:
+        return TEST_FRAMES, f"the last {TEST_FRAMES} frames (InsTaG data_utils/split.py)"
+    return total - total * 10 // 11, "the last 1/11 (AD-NeRF's rule: the clip is too short for 12 s of test)"
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
