@@ -86,7 +86,7 @@ def _read_all(folder: Path) -> tuple[list[Record], dict[str, str]]:
     for path in sorted(folder.glob("*.json")):
         try:
             record = read_record(path)
-            json.dumps(record.model_dump(mode="json"), allow_nan=False)
+            json.dumps(record.model_dump(), allow_nan=False)
             records.append(record)
         except UserError as error:
             broken[path.name] = str(error)

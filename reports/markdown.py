@@ -38,7 +38,7 @@ def _cell(cell: Cell, column: Column, standing: Standing) -> str:
         text = "" if standing == "published" and cell.published is not None else "-"
     else:
         text = number(cell.value, column)
-        text = {"best": f"**{text}**", "second": f"<u>{text}</u>", "": text}[cell.mark]
+        text = {"best": f"**{text}**", "second": f"<ins>{text}</ins>", "": text}[cell.mark]
         extra = spread(cell, column)
         text += f" {extra}" if extra.startswith("±") else f" ({extra})" if extra else ""
     text += _notes(cell.notes)

@@ -40,7 +40,8 @@ def rank(entries: Sequence[Entry], higher_is_better: bool, digits: int) -> dict[
 
 def _rank_group(entries: Sequence[Entry], higher_is_better: bool, digits: int) -> dict[str, Mark]:
     if any(entry.frames is None for entry in entries):
-        return marks({entry.name: entry.value for entry in entries}, higher_is_better, digits)
+        found = marks({entry.name: entry.value for entry in entries}, higher_is_better, digits)
+        return {name: mark for name, mark in found.items() if mark}
     rest = sorted(entries, key=lambda entry: entry.value, reverse=higher_is_better)
     out: dict[str, Mark] = {}
     places: tuple[Mark, Mark] = ("best", "second")

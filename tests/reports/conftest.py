@@ -88,6 +88,12 @@ def write_clip(folder: Path, method: str, subject: str, seed: int, frames: int =
             writer.write(rng.integers(0, 256, (size, size, 3), dtype=np.uint8))
 
 
+@pytest.fixture(scope="session")
+def make_results() -> type[ResultsMaker]:
+    """`make_results(folder)` for tests that need more than one results folder."""
+    return ResultsMaker
+
+
 @pytest.fixture
 def maker(tmp_path: Path) -> ResultsMaker:
     """An empty results folder to fill."""

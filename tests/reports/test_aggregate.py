@@ -1,0 +1,94 @@
+"""Means, spreads and reasons: against numpy, and with every kind of gap."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eval.metrics.result import MetricResult
+from reports.aggregate import measure, per_frame
+
+VALUES = st.lists(st.lists(st.floats(-100, 100), min_size=2, max_size=3), min_size=1, max_size=4)
+
+
+def value(number: float, frames: list[float | None] | None = None, **fields) -> dict[str, MetricResult]:
+    return {"psnr": MetricResult(value=number, per_frame=frames, **fields)}
+
+
+@given(table=VALUES)
+@settings(max_examples=30, deadline=None)
+def test_mean_and_sd_equal_numpy(table, tmp_path_factory, make_results):
+    seeds = min(map(len, table))
+    table = [row[:seeds] for row in table]
+    maker = make_results(tmp_path_factory.mktemp("results"))
+    records = [
+        maker.record(subject=f"s{i}", seed=seed, metrics=value(number))
+        for i, row in enumerate(table) for seed, number in enumerate(row)
+    ]
+    found = measure(records, "psnr", [f"s{i}" for i in range(len(table))])
+    assert found.value == pytest.approx(np.mean(table), abs=1e-9)
+    assert found.sd == pytest.approx(np.std(np.mean(table, axis=0), ddof=1), abs=1e-9)
+    assert sorted(found.records) == sorted(record.key for record in records)
+
+
+def test_a_mean_needs_every_subject(maker):
+    records = [
+        maker.record(subject="anna", metrics=value(30.0)),
+        maker.record(subject="ben", status="failed", reason="no face was found"),
+    ]
+    found = measure(records, "psnr", ["anna", "ben", "cleo"])
+    assert found.value is None and found.sd is None and found.records == ()
+    assert found.reasons == ("ben: failed: no face was found", "cleo: not run")
+    assert measure(records, "psnr", ["anna"]).value == 30.0
+
+
+def test_a_failed_seed_is_left_out_and_told(maker):
+    records = [maker.record(seed=seed, metrics=value(30.0 + seed)) for seed in range(2)]
+    records.append(maker.record(seed=2, status="failed", reason="disk full"))
+    found = measure(records, "psnr", ["anna"])
+    assert found.value == 30.5 and found.sd == pytest.approx(0.5**0.5)
+    assert found.remarks == ("anna: without a seed that has no value (failed: disk full)",)
+
+
+def test_a_reason_shared_by_all_subjects_stands_once(maker):
+    missing = {"psnr": MetricResult.missing("no weights")}
+    records = [maker.record(subject=subject, metrics=missing) for subject in ("anna", "ben")]
+    assert measure(records, "psnr", ["anna", "ben"]).reasons == ("no weights",)
+    assert measure(records, "ssim", ["anna", "ben"]).reasons == ("not measured in this run",)
+
+
+@pytest.mark.parametrize("metric", ["train_time", "fps"])
+def test_times_are_shown_from_exclusive_runs_alone(maker, metric):
+    alone = maker.record()
+    shared = maker.record("instag", exclusive=False)
+    unknown = maker.record("er-nerf", stages={})
+    assert measure([alone], metric, ["anna"]).value is not None
+    for record in (shared, unknown):
+        found = measure([record], metric, ["anna"])
+        assert found.value is None and "at the same time" in found.reasons[0]
+        assert measure([record], "psnr", ["anna"]).value is not None
+
+
+def test_interval_of_one_record_is_its_own_and_of_several_is_bootstrapped(maker):
+    rng = np.random.default_rng(0)
+    frames = [list(rng.normal(30 + i, 1, 100)) for i in range(3)]
+    records = [
+        maker.record(subject=f"s{i}", metrics=value(float(np.mean(own)), own, interval=(1.0, 2.0)))
+        for i, own in enumerate(frames)
+    ]
+    assert measure(records[:1], "psnr", ["s0"]).interval == (1.0, 2.0)
+    low, high = measure(records, "psnr", ["s0", "s1", "s2"]).interval
+    assert low < np.mean(frames) < high and 0.5 < high - low < 3
+
+
+def test_per_frame_values_are_means_over_seeds_with_gaps(maker):
+    records = [
+        maker.record(seed=0, metrics=value(2.0, [1.0, 2.0, None])),
+        maker.record(seed=1, metrics=value(3.0, [3.0, 4.0, 5.0])),
+    ]
+    np.testing.assert_array_equal(per_frame(records, "psnr")["anna"], [2.0, 3.0, np.nan])
+    other = maker.record(seed=2, metrics=value(3.0, [3.0, 4.0]))
+    assert per_frame([*records, other], "psnr") is None
+    assert per_frame([maker.record(seed=3, metrics=value(3.0))], "psnr") is None
