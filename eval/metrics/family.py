@@ -24,6 +24,10 @@ EMPTY = "the region is empty in every frame"
 Side = Literal["predicted", "reference"]
 
 
+class Unavailable(UserError):
+    """Something a metric needs is not on this machine; the message says what to install."""
+
+
 @dataclass
 class Context:
     """What metrics may use besides the frames."""
@@ -62,7 +66,7 @@ class Context:
 
 
 class Family(ABC):
-    """Metrics computed together.  The constructor raises MissingExtra or MissingWeights where it cannot work."""
+    """Metrics computed together.  The constructor raises MissingExtra, MissingWeights or Unavailable."""
 
     def __init__(self, names: Sequence[str], context: Context) -> None:
         self.names, self.context = tuple(names), context

@@ -16,7 +16,7 @@ from d3talker.subject.layout import Subject
 from d3talker.subject.palette import Label
 from d3talker.weights import MissingWeights
 from eval.metrics.batches import batches
-from eval.metrics.family import Context, Family
+from eval.metrics.family import Context, Family, Unavailable
 from eval.metrics.registry import METRICS, check_names
 from eval.metrics.result import MetricResult
 
@@ -61,7 +61,7 @@ def score(
         names = list(group)
         try:
             families.append(_family(names, context))
-        except (MissingWeights, MissingExtra) as error:
+        except (MissingWeights, MissingExtra, Unavailable) as error:
             results.update(dict.fromkeys(names, MetricResult.missing(str(error))))
     count = 0
     for batch in batches(predicted, reference, masks):

@@ -1,0 +1,80 @@
+"""Sync-C and Sync-D as `score` gives them, with random SyncNet weights and a stand-in for the official pipeline."""
+
+from __future__ import annotations
+
+import types
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+
+from d3talker.video import read_audio, read_frames
+from eval.metrics import sync, sync_official
+from eval.metrics.score import score
+from eval.metrics.syncnet import SyncNet
+
+FACE = np.ascontiguousarray(data.astronaut()[0:240, 100:340])
+SOUND = np.random.default_rng(0).normal(0, 0.1, 12 * 640).astype(np.float32)
+NAMES = ("sync_c", "sync_d")
+
+
+@pytest.fixture
+def random_syncnet(monkeypatch):
+    pytest.importorskip("dlib")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = SyncNet().eval()
+    monkeypatch.setattr(sync, "load_syncnet", lambda *args, **kwargs: network)
+
+
+def test_frames_mode_gives_scores_with_all_that_stands_beside_them(random_syncnet):
+    results = score([FACE] * 12, None, NAMES, audio=SOUND)
+    c, d = results["sync_c"], results["sync_d"]
+    assert c.value >= 0 and d.value > 0 and c.extra == d.extra
+    assert c.extra["windows"] == 7 and c.extra["detected"] == 1 and -15 <= c.extra["offset"] <= 15
+    assert c.extra["under_official_length"] is True and len(c.extra["weights_sha256"]) == 64
+
+
+@pytest.mark.parametrize(("frames", "reason"), [([FACE] * 5, "too short"), ([np.zeros_like(FACE)] * 12, "show a face")])
+def test_what_cannot_be_scored_says_why(random_syncnet, frames, reason):
+    results = score(frames, None, NAMES, audio=SOUND)
+    assert all(result.value is None and reason in result.reason for result in results.values())
+
+
+def test_missing_weights_sound_and_package_are_reasons_not_errors(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("D3TALKER_WEIGHTS", raising=False)
+    monkeypatch.delenv("TORCH_HOME", raising=False)
+    assert "syncnet_v2.model" in score([FACE], None, ["sync_c"], audio=SOUND)["sync_c"].reason
+    assert "no sound" in score([FACE], None, ["sync_c"])["sync_c"].reason
+    monkeypatch.setattr(sync_official.shutil, "which", lambda name: None)
+    pytest.importorskip("syncnet_python")
+    assert "ffmpeg" in score([FACE], None, ["sync_c_official"], audio=SOUND)["sync_c_official"].reason
+
+
+def test_official_mode_hands_lossless_frames_to_the_package(monkeypatch):
+    seen = {}
+
+    class Pipeline:
+        tracks = ([2, 3], [4.0, 6.0], [9.0, 8.0])
+
+        def __init__(self, weights, device, min_track):
+            seen.update(weights=weights, min_track=min_track)
+
+        def inference(self, video, audio):
+            seen.update(frames=list(read_frames(video)), sound=read_audio(audio))
+            return (*self.tracks, 6.0, 8.0, "", True)
+
+    monkeypatch.setattr(sync_official, "require", lambda *_: types.SimpleNamespace(SyncNetPipeline=Pipeline))
+    monkeypatch.setattr(sync_official.shutil, "which", lambda name: "ffmpeg")
+    monkeypatch.setattr(sync_official, "find_weights", lambda name, *_, **__: f"{name}.file")
+    names = ("sync_c_official", "sync_d_official")
+    results = score([FACE] * 3, None, names, audio=SOUND)
+    assert (results["sync_c_official"].value, results["sync_d_official"].value) == (6.0, 8.0)
+    assert results["sync_c_official"].extra["offset"] == 3 and results["sync_c_official"].extra["tracks"] == 2
+    assert all(np.array_equal(frame, FACE) for frame in seen["frames"]) and len(seen["frames"]) == 3
+    np.testing.assert_allclose(seen["sound"], SOUND, atol=1e-4)
+    assert seen["min_track"] == 100 and seen["weights"]["syncnet_weights"] == "syncnet.file"
+    Pipeline.tracks = ([], [], [])
+    assert "no face track" in score([FACE], None, names, audio=SOUND)["sync_d_official"].reason
