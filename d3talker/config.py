@@ -167,6 +167,22 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True)
+class RefinerConfig:
+    """Coarse-to-Fine module (paper 3.4); layout and, where the paper is silent, numbers of GAGAvatar's StyleUNet renderer."""
+
+    width: float = 1.0  # GAGAvatar's channels; the paper names StyleUNet and gives none
+    """All channels are multiplied with this: 48 M parameters and 68 GMAC at 512 pixels for 1, fewer by its square."""
+    perceptual: float = 0.01  # GAGAvatar's weight of its perceptual loss; the paper's lambda_p (eq. 11) has no value
+    """Weight lambda_p of the AlexNet term."""
+    learning_rate: float = 1e-4  # GAGAvatar
+    """Learning rate; the style MLP takes a tenth."""
+    batch: int = 8  # GAGAvatar
+    """Coarse frames in one step."""
+    steps: int = 2000  # ours: the length of InsTaG's fusing stage, in which the refiner is fine-tuned
+    """Steps of fine-tuning on one subject."""
+
+
+@dataclass(frozen=True)
 class AblationConfig:
     """The switches of the paper's Table 4."""
 
