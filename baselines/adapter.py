@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from baselines.recipe import Recipe
 from baselines.spec import TorsoMode
 
 if TYPE_CHECKING:  # both import OpenCV and PyAV
@@ -62,10 +63,12 @@ class Adapter:
     """A method's abilities as data.  `locate` None means: the spec's pattern `outputs` is enough."""
 
     locate: Locate | Skip | None = None
-    run: Predict | Skip = Skip("no recipe; run its code yourself and use: d3talker import")
+    run: Recipe | Predict | Skip = Skip("no recipe; run its code yourself and use: d3talker import")
 
     def can(self, ability: Ability) -> Supported | Skip:
         """Whether the method has an ability."""
         if ability == "run":
-            return self.run if isinstance(self.run, Skip) else Supported("in this process")
+            if isinstance(self.run, Skip):
+                return self.run
+            return Supported("official code" if isinstance(self.run, Recipe) else "in this process")
         return self.locate if isinstance(self.locate, Skip) else Supported("native outputs")

@@ -16,6 +16,7 @@ import tyro
 from baselines import declared
 from baselines.adapter import ABILITIES, Adapter, Native, Predict, Skip, Supported
 from baselines.locating import by_pattern
+from baselines.recipe import Recipe
 from baselines.registry import Registry
 from baselines.spec import Kind, MethodSpec, Metric
 from d3talker.errors import UserError
@@ -134,8 +135,10 @@ def _refuse(found: Sequence[Native]) -> None:
 
 
 def _predicts(spec: MethodSpec, adapter: Adapter) -> str | None:
-    if isinstance(adapter.run, Skip) or not callable(adapter.run):
-        return "it runs elsewhere" if not isinstance(adapter.run, Skip) else adapter.run.reason
+    if isinstance(adapter.run, Skip):
+        return adapter.run.reason
+    if isinstance(adapter.run, Recipe):
+        return "its own code does, in its own environment"
     from baselines.sample import sample_subject
 
     with tempfile.TemporaryDirectory() as name:

@@ -15,7 +15,7 @@ from baselines.adapter import Native, Setting
 from baselines.spec import MethodSpec, TorsoMode
 from baselines.truth import check_sound, check_torso, check_truth
 from d3talker.errors import UserError
-from d3talker.predictions import PredictionsWriter, source_is_lossless
+from d3talker.predictions import PredictionsWriter, Timing, source_is_lossless
 from d3talker.subject.layout import Frame, Subject
 from d3talker.subject.sound import clip_sound
 from d3talker.video import FPS, SAMPLE_RATE, probe, read_audio, read_frames
@@ -69,14 +69,15 @@ def read(native: Native) -> Clip:
 def collect(
     spec: MethodSpec, candidates: Sequence[Native], subject: Subject, test: Sequence[Frame], out: Path, *,
     name: str | None = None, setting: Setting = "self", audio: Path | None = None, first_frame: int | None = None,
-    unverified: bool = False,
+    unverified: bool = False, notes: Sequence[str] = (), timing: Timing | None = None,
 ) -> Findings:
     """Write the predictions folder of one finished run, and return what was found.
 
     candidates: native outputs, best first; the first whose number of frames fits is taken.  test: the test frames, a
     run of the val split.  first_frame: index of the native frame that shows the first test frame, instead of the
     layout's rule.  audio: the driving sound of a cross-driven clip.  unverified: accept a clip whose frames cannot be
-    found in the video.  Raises UserError that names the likely cause when the clip does not show the test frames.
+    found in the video.  notes, timing: go into the manifest.
+    Raises UserError that names the likely cause when the clip does not show the test frames.
     """
     if setting == "cross":
         clip, start = read(candidates[0]), 0
@@ -87,6 +88,7 @@ def collect(
         clip, start = _fitting(candidates, subject, test, first_frame)
         _check_size(clip, subject)
         findings, count, sound = _verify(clip, subject, test, start, unverified), len(test), clip_sound(subject, test)
+    findings.notes[:0] = notes
     frames, torso = clip.native.frames, clip.native.torso_mode or spec.torso_mode
     if setting == "self":
         _inspect(clip, subject, test, start, torso, findings)
@@ -96,6 +98,7 @@ def collect(
         torso_mode=torso, source=_source(clip.native), lossless=lossless, audio=sound,
         notes=findings.notes, checks=findings.checks,
     ) as writer:
+        writer.timing = timing
         for image in islice(images(frames), start, start + count):
             writer.write(image)
     return findings

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from baselines.adapter import Predict, Skip
+from baselines.recipe import Recipe
 from baselines.registry import Registry
 from baselines.spec import MethodSpec
 from d3talker.errors import UserError
@@ -25,7 +26,7 @@ def floor(name: str) -> Predict:
     Raises UserError when `name` is no method that runs in our process.
     """
     run = Registry().adapter(name).run
-    if isinstance(run, Skip):
+    if isinstance(run, (Skip, Recipe)):
         raise UserError(f"'{name}' is no floor; choose one of {', '.join(FLOORS)}")
     return run
 

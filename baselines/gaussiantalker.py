@@ -1,4 +1,4 @@
-"""GaussianTalker (Cho et al.): what is published about it, and how its outputs are read."""
+"""GaussianTalker (Cho et al.): what is published about it, how its outputs are read, and how its code is run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from baselines.adapter import Adapter, Native, Setting
+from baselines.recipe import LANDMARKS, TORSO, TRACK, UNITS, Recipe, Step
 from baselines.spec import MINUTE, MethodSpec, table_1, table_3
 
 SPEC = MethodSpec(
@@ -18,9 +19,28 @@ SPEC = MethodSpec(
     commit="250fb93",
     lossless=False,
     outputs="test/ours_*/renders/*_renders.mov",
-    status="outputs are read; its own code has not been run by us",
+    status="outputs are read; recipe tested with stand-ins, its own code has not been run by us",
     published=table_1(30.895, 0.921, 0.039, 3.793, 2.086, 12.523, 53 * MINUTE, 62)
     + table_3(a=(1.860, 13.227), b=(1.501, 13.558)),
+)
+
+_ARGS = ("-s", "{data}", "--model_path", "{run}/model", "--configs", "arguments/64_dim_1_transformer.py")
+RECIPE = Recipe(
+    environment="gaussiantalker.sh",
+    copy="baselines.budget:copy_gaussiantalker",
+    needs=(LANDMARKS, TORSO, UNITS, TRACK),
+    steps=(
+        Step(
+            "train", ("{python}", "train.py", *_ARGS), ("model/point_cloud/*iteration_10000/*.ply",),
+        ),
+        Step(
+            "render",
+            ("{python}", "render.py", *_ARGS, "--iteration", "10000", "--batch", "128", "--skip_train"),
+            ("model/test/ours_10000/renders/*_renders.mov",), train=False,
+        ),
+    ),
+    outputs="model",
+    notes=("GaussianTalker starts anew, unseen, when its loss becomes NaN; its training time then counts twice",),
 )
 
 
@@ -40,4 +60,4 @@ def locate(folder: Path, setting: Setting) -> list[Native]:
     return [Native(found[0], truth=truths[0] if truths else None)]
 
 
-ADAPTER = Adapter(locate=locate)
+ADAPTER = Adapter(locate=locate, run=RECIPE)
