@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "bench": ("eval.bench", "BenchConfig", "train, render and score; fill a results folder"),
     "report": ("reports.report", "ReportConfig", "turn a results folder into tables, figures and HTML"),
     "import": ("eval.intake", "ImportConfig", "read another method's outputs into a predictions folder"),
+    "run": ("eval.external", "RunConfig", "train and render with a method's official code, in its own environment"),
     "methods": ("baselines.listing", "MethodsConfig", "list all methods and their published numbers, or add one"),
     "check": ("baselines.checking", "CheckConfig", "run the contract tests on a method"),
 }

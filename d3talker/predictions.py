@@ -20,11 +20,15 @@ TorsoMode = Literal["gt", "synthesised", "pasted", "none"]
 
 
 class Timing(BaseModel):
-    """Seconds a frame, measured as eval/timing.py says; None where it was not measured."""
+    """Seconds a frame, measured as eval/timing.py says; None where it was not measured.
+
+    train_s: wall clock of a foreign code's training steps, from `d3talker run`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     render_s: list[float] | None = None
     refine_s: list[float] | None = None
+    train_s: float | None = None
     device: str | None = None
     exclusive: bool = False
 
