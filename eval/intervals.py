@@ -8,6 +8,7 @@ from statistics import fmean, stdev
 from typing import Literal
 
 import numpy as np
+from scipy.stats import norm, t
 
 from d3talker.errors import UserError
 
@@ -43,7 +44,7 @@ def block_indices(n: int, draws: int, rng: np.random.Generator, block: int = BLO
 
     Clips under four blocks are cut into quarters, so that there is something to draw from.
     """
-    block = max(1, min(block, n // 4))
+    block = _block(n, block)
     starts = rng.integers(0, n, size=(draws, -(-n // block)))
     return ((starts[..., None] + np.arange(block)) % n).reshape(draws, -1)[:, :n]
 
@@ -51,7 +52,7 @@ def block_indices(n: int, draws: int, rng: np.random.Generator, block: int = BLO
 def bootstrap(
     n: int, statistic: Callable[[np.ndarray], float], seed: int = 0, draws: int = DRAWS
 ) -> tuple[float, float] | None:
-    """95 % percentile interval of `statistic` (of an index array [n] into frames) over block resamples.
+    """95 % interval of `statistic` (of an index array [n] into frames) over block resamples.
 
     None under 8 frames, or where the statistic is undefined on more than one resample in twenty.
     """
@@ -60,7 +61,7 @@ def bootstrap(
     indices = block_indices(n, draws, np.random.default_rng(seed))
     values = np.array([statistic(index) for index in indices])
     values = values[np.isfinite(values)]
-    return _percentiles(values) if len(values) >= 0.95 * draws else None
+    return _interval(values, n) if len(values) >= 0.95 * draws else None
 
 
 def mean_interval(values: np.ndarray, seed: int = 0) -> tuple[float, float] | None:
@@ -73,7 +74,7 @@ def mean_interval(values: np.ndarray, seed: int = 0) -> tuple[float, float] | No
     indices = block_indices(len(values), DRAWS, np.random.default_rng(seed))
     with np.errstate(invalid="ignore"):
         means = filled[indices].sum(1) / seen[indices].sum(1)
-    return _percentiles(means[np.isfinite(means)])
+    return _interval(means[np.isfinite(means)], len(values))
 
 
 def paired_difference(
@@ -99,7 +100,8 @@ def paired_difference(
     resampled = np.stack([_resampled_means(gap, draws, rng) for gap in gaps], 1)  # [draws, subjects]
     chosen = rng.integers(0, len(gaps), size=(draws, len(gaps)))
     means = np.take_along_axis(resampled, chosen, 1).mean(1)
-    return Difference(fmean(float(np.nanmean(gap)) for gap in gaps), *_percentiles(means))
+    shortest = min(len(gap) for gap in gaps)
+    return Difference(fmean(float(np.nanmean(gap)) for gap in gaps), *_interval(means, shortest))
 
 
 def marks(values: Mapping[str, float | None], higher_is_better: bool | None, digits: int = 3) -> dict[str, Mark]:
@@ -144,6 +146,13 @@ def _resampled_means(values: np.ndarray, draws: int, rng: np.random.Generator) -
     return np.where(count > 0, means, np.nanmean(values))
 
 
-def _percentiles(values: np.ndarray) -> tuple[float, float]:
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+def _block(n: int, block: int = BLOCK) -> int:
+    return max(1, min(block, n // 4))
+
+
+def _interval(values: np.ndarray, n: int) -> tuple[float, float]:
+    """95 % percentiles of bootstrap values, spread as Student's t asks with so few blocks (Hesterberg 2015, 4.4)."""
+    blocks = n / _block(n)
+    spread = t.ppf((1 + LEVEL) / 2, blocks - 1) / norm.ppf((1 + LEVEL) / 2) * (blocks / (blocks - 1)) ** 0.5
+    low, middle, high = np.quantile(values, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2])
+    return float(middle + spread * (low - middle)), float(middle + spread * (high - middle))

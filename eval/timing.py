@@ -1,41 +1,97 @@
-"""Frames a second as the protocol measures them: batch 1, synchronised, after 50 warm-up frames, median and quartiles."""
+"""Frames a second by the protocol: batch 1, synchronised, after 50 warm-up frames; stage by stage; and peak memory."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from d3talker.errors import UserError
 from eval.metrics.result import MetricResult
 
 WARM_UP = 50
+Stage = Callable[[int, Any], Any]  # frame number, what the stage before it returned -> what the next one gets
+
+
+def time_stages(
+    stages: Mapping[str, Stage], count: int, *, warm_up: int = WARM_UP, cuda: bool = False
+) -> dict[str, list[float]]:
+    """Seconds of each stage for frames 0 ... count-1, run in order, one frame after the other.
+
+    The device has finished before each reading of the clock; warm-up frames are not counted.  Raises UserError where
+    there is nothing to time.
+    """
+    if count < 1 or not stages:
+        raise UserError("timing needs at least one frame and one stage")
+    if cuda:
+        import torch
+
+        finish: Callable[[], object] = torch.cuda.synchronize
+    else:
+        def finish() -> None:
+            return None
+
+    seconds: dict[str, list[float]] = {name: [] for name in stages}
+    for number in range(-warm_up, count):
+        value = None
+        for name, stage in stages.items():
+            finish()
+            began = time.perf_counter()
+            value = stage(number % count, value)
+            finish()
+            if number >= 0:
+                seconds[name].append(time.perf_counter() - began)
+    return seconds
 
 
 def time_calls(call: Callable[[int], object], count: int, *, warm_up: int = WARM_UP, cuda: bool = False) -> list[float]:
-    """Seconds of call(i) for i in 0 ... count-1, each alone and finished; the warm-up calls before them are not counted."""
-    import torch
-
-    def finish() -> None:
-        if cuda:
-            torch.cuda.synchronize()
-
-    for index in range(warm_up):
-        call(index % count)
-    seconds = []
-    for index in range(count):
-        finish()
-        began = time.perf_counter()
-        call(index)
-        finish()
-        seconds.append(time.perf_counter() - began)
-    return seconds
+    """Seconds of call(i) for i in 0 ... count-1, each alone and finished; warm-up calls are not counted."""
+    return time_stages({"all": lambda index, _: call(index)}, count, warm_up=warm_up, cuda=cuda)["all"]
 
 
 def fps(seconds: Sequence[float], exclusive: bool, **extra: object) -> MetricResult:
     """Frames a second from the median time of a frame; quartiles, number of frames and `extra` stand beside it."""
-    values = np.asarray(seconds)
-    low, median, high = (float(1 / q) for q in np.quantile(values, [0.75, 0.5, 0.25]))
+    low, median, high = (float(1 / q) for q in np.quantile(np.asarray(seconds), [0.75, 0.5, 0.25]))
     return MetricResult(
-        value=median, extra={"quartiles": [low, high], "frames": len(values), "exclusive": exclusive, **extra}
+        value=median, extra={"quartiles": [low, high], "frames": len(seconds), "exclusive": exclusive, **extra}
     )
+
+
+def stages_fps(seconds: Mapping[str, Sequence[float]], exclusive: bool, **extra: object) -> MetricResult:
+    """`fps` of whole frames, with each stage's median seconds in extra["stages"]."""
+    whole = np.sum([np.asarray(values) for values in seconds.values()], axis=0)
+    medians = {name: float(np.median(values)) for name, values in seconds.items()}
+    return fps(whole.tolist(), exclusive, stages=medians, **extra)
+
+
+@dataclass
+class Memory:
+    """Peak bytes within a `peak_memory` block, None where this machine cannot tell; what: "device" or "process"."""
+
+    what: str
+    bytes: int | None = None
+
+
+@contextmanager
+def peak_memory(cuda: bool = False) -> Iterator[Memory]:
+    """Measure the most memory in use at once: torch's on the GPU, else the process's resident set (Linux)."""
+    if cuda:
+        import torch
+
+        memory = Memory("device")
+        torch.cuda.reset_peak_memory_stats()
+        yield memory
+        memory.bytes = torch.cuda.max_memory_allocated()
+        return
+    memory = Memory("process")
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # starts the high-water mark anew
+    yield memory
+    with suppress(OSError):
+        rows = dict(row.split(":", 1) for row in Path("/proc/self/status").read_text().splitlines())
+        memory.bytes = int(rows["VmHWM"].split()[0]) * 1024
