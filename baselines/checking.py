@@ -91,8 +91,8 @@ def _light(plugins: Sequence[Path]) -> None:
         "Registry(tuple(map(Path, sys.argv[2:]))); print(*(set(sys.argv[1].split()) & sys.modules.keys()))"
     )
     done = subprocess.run(  # noqa: S603  our own interpreter, fixed code
-        [sys.executable, "-c", code, " ".join(HEAVY), *map(str, plugins)],
-        capture_output=True, text=True, timeout=60, check=False,
+        [sys.executable, "-c", code, " ".join(HEAVY), *(str(p.resolve()) for p in plugins)],
+        cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=60, check=False,
     )
     if done.returncode:
         raise Violation(done.stderr.strip().splitlines()[-1])
