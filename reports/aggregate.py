@@ -94,7 +94,10 @@ def read(record: Record, metric: str) -> MetricResult:
 
 
 def exclusive(record: Record, metric: str) -> bool:
-    """Whether a time was measured while nothing else ran."""
+    """Whether a time was measured while nothing else ran; its own word counts, else that of the stages behind it."""
+    told = record.metrics[metric].extra.get("exclusive")
+    if told is not None:
+        return bool(told)
     stages = {"train_time": ("pretrain", "train"), "fps": ("render",)}[metric]
     timed = [record.stages[name].exclusive for name in stages if name in record.stages]
     return bool(timed) and all(timed)

@@ -30,20 +30,33 @@ def pick(predictions: Predictions, wanted: Sequence[int]) -> list[np.ndarray]:
 
 
 def draw(path: Path, strips: Sequence[Strip], labels: Sequence[str]) -> None:
-    """Write the grid as PNG, SVG and PDF at `path` (without suffix)."""
+    """Write the grid as PNG, SVG and PDF at `path` (without suffix); frames are fitted to the first one's size."""
     height, width = strips[0].frames[0].shape[:2]
-    tall = 1.3 * height / width
-    with drawing(path, 1.3 * len(labels) + 1.1, tall * len(strips) + 0.3) as figure:
-        axes = figure.subplots(len(strips), len(labels), squeeze=False)
-        figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
-        for row, strip in zip(axes, strips):
-            for axis, frame in zip(row, strip.frames):
-                axis.imshow(frame, interpolation="nearest")
-            for axis in row:
-                axis.set(xticks=[], yticks=[], frame_on=False)
-            row[0].set_ylabel(strip.title, rotation=0, ha="right", va="center")
-        for axis, label in zip(axes[0], labels):
-            axis.set_title(label)
+    gap = max(1, width // 40)
+    canvas = np.full((len(strips) * (height + gap) - gap, len(labels) * (width + gap) - gap, 4), 0, np.uint8)
+    for row, strip in enumerate(strips):
+        for column, frame in enumerate(strip.frames):
+            y, x = row * (height + gap), column * (width + gap)
+            canvas[y:y + height, x:x + width, :3] = fit(frame, height, width)
+            canvas[y:y + height, x:x + width, 3] = 255
+    inches = 1.3 * canvas.shape[1] / width
+    with drawing(path, inches + 1.3, inches * canvas.shape[0] / canvas.shape[1] + 0.4) as figure:
+        axis = figure.subplots()
+        axis.imshow(canvas, interpolation="nearest")
+        axis.set(frame_on=False)
+        axis.grid(visible=False)
+        axis.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
+        axis.set_xticks([(width + gap) * (i + 0.5) - gap / 2 for i in range(len(labels))], labels)
+        axis.set_yticks([(height + gap) * (i + 0.5) - gap / 2 for i in range(len(strips))], [s.title for s in strips])
+
+
+def fit(frame: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The frame at this size, uint8 [H, W, 3]."""
+    if frame.shape[:2] == (height, width):
+        return frame
+    import cv2
+
+    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def save_frame(path: Path, frame: np.ndarray) -> None:

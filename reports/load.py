@@ -110,8 +110,8 @@ def _order(record: Record) -> tuple[str, float, str, str, str, str, int, str]:
 
 
 def _place(job: Job) -> str:
-    """Where in the tables a job belongs: all but its options and its subject's data."""
-    return sha256_json(job.model_dump(exclude={"config", "subject_hash"}))
+    """Where in the tables a job belongs: all but its options, its subject's data, and the sound or frames from outside."""
+    return sha256_json(job.model_dump(exclude={"config", "subject_hash", "source_hash"}))
 
 
 def _current(records: list[Record], planned: Sequence[Job]) -> list[Record]:
@@ -146,6 +146,8 @@ def differences(one: Job, other: Job) -> list[str]:
     names = sorted(name for name in {*now, *before} if now.get(name) != before.get(name))
     if one.subject == other.subject and one.subject_hash != other.subject_hash:
         names.append("the subject's data")
+    if _place(one) == _place(other) and one.source_hash != other.source_hash:
+        names.append("the driving sound" if one.setting == "cross" else "the imported predictions")
     return names
 
 

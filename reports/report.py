@@ -40,7 +40,9 @@ class ReportConfig:
     protocol: str | None = None
     """Which protocol to report, when the results hold more than one."""
     videos: bool = True
-    """Whether to encode videos and key frames."""
+    """Whether to show key frames and videos."""
+    figures: bool = True
+    """Whether to draw charts and curves."""
     verify: bool = False
     """Compute a sample of the numbers again from the predictions, and compare."""
     sample: int = 3
@@ -68,7 +70,7 @@ def run(config: ReportConfig) -> int:
     with atomic_folder(config.out) as folder:
         write_tables(folder, grids)
         clips = casts(results.records, specs, config.budget)
-        figures = draw_all(folder, results, grids, clips)
+        figures = draw_all(folder, results, grids, clips) if config.figures else []
         scenes, faults = _build_scenes(folder, results, clips if config.videos else [])
         write_records(folder, results, specs, grids)
         write_index(folder, Content(results, grids, figures, scenes, faults, checks))

@@ -9,6 +9,7 @@ import numpy as np
 
 from d3talker.predictions import Predictions, synthetic_mark
 from d3talker.video import VideoWriter
+from reports.keyframes import fit
 
 BAND = 22
 
@@ -38,7 +39,7 @@ def write_side_by_side(
     mark = synthetic_mark(methods)
     with VideoWriter(path, codec="h264", fps=clips[0].manifest.fps, audio=audio, metadata=mark) as writer:
         for frames in zip(*streams):
-            columns = [np.vstack([head, _fit(frame, height, head.shape[1])]) for head, frame in zip(heads, frames)]
+            columns = [np.vstack([head, fit(frame, height, head.shape[1])]) for head, frame in zip(heads, frames)]
             writer.write(np.hstack(columns))
     return writer.frames
 
@@ -51,11 +52,3 @@ def _band(title: str, width: int) -> np.ndarray:
     pen = ImageDraw.Draw(image)
     pen.text((width / 2, BAND / 2), title, fill=(244, 244, 245), font=font, anchor="mm")
     return np.asarray(image)
-
-
-def _fit(frame: np.ndarray, height: int, width: int) -> np.ndarray:
-    if frame.shape[:2] == (height, width):
-        return frame
-    import cv2
-
-    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)

@@ -68,9 +68,9 @@ def test_the_whole_report(maker, tmp_path):
 def test_an_older_report_is_replaced_and_nothing_else(maker, tmp_path):
     maker.record()
     out = tmp_path / "report"
-    run(ReportConfig(maker.root, out))
+    run(ReportConfig(maker.root, out, figures=False))
     (out / "stale.txt").write_text("old")
-    run(ReportConfig(maker.root, out))
+    run(ReportConfig(maker.root, out, figures=False))
     assert not (out / "stale.txt").exists()
     precious = tmp_path / "thesis"
     precious.mkdir()
@@ -90,3 +90,33 @@ def test_without_a_record_there_is_one_clear_sentence(maker, tmp_path, prepare):
     with pytest.raises(UserError, match="records"):
         run(ReportConfig(maker.root, tmp_path / "report"))
     assert not (tmp_path / "report").exists()
+
+
+HOSTILE = "<script>alert(1)</script>'\"&$x^{2}$ \\input{/etc/passwd} ../../up 中文 {{ 7*7 }}"
+
+
+def test_hostile_names_stay_text(maker, tmp_path):
+    maker.record("evil" + HOSTILE, subject="s" + HOSTILE, clips=False, notes=[HOSTILE], reason=None)
+    maker.record("instag", subject="s" + HOSTILE, status="failed", reason=HOSTILE)
+    maker.record(subject="s" + HOSTILE, artifacts={"predictions": "../../../etc", "log": "/etc/passwd"})
+    (maker.root / "predictions").mkdir()
+    out = tmp_path / "report"
+    run(ReportConfig(maker.root, out))
+    assert check_links(out) > 30
+    for page in out.rglob("*.html"):
+        text = page.read_text("utf-8")
+        assert "<script>alert" not in text and "root:" not in text and "{{ 7*7 }}" in text
+    for drawing in out.rglob("*.svg"):
+        assert "<script" not in drawing.read_text("utf-8")
+    outside = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*") if path.is_file()}
+    assert outside == {"results", "report"}
+
+
+def test_two_reports_of_the_same_results_are_equal(maker, tmp_path):
+    maker.record()
+    for name in ("a", "b"):
+        run(ReportConfig(maker.root, tmp_path / name, videos=False))
+    files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file())
+    assert len(files) > 15
+    for file in files:
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
