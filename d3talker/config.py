@@ -148,6 +148,10 @@ class LossConfig:
     """InsTaG's negative contrast loss L_C, pre-training only."""
     temperature: float = 0.1  # ours: the paper's tau has no value
     """Temperature tau of L_SC."""
+    normal: float = 0.01  # InsTaG, after half of the face's steps
+    """Geometry loss on normals, adaptation only."""
+    depth: float = 0.01  # InsTaG, after half of the face's steps
+    """Geometry loss on depth, adaptation only."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,22 @@ class RefinerConfig:
 
 
 @dataclass(frozen=True)
+class PretrainConfig:
+    """Steps of pre-training (paper 3.5), over all identities together."""
+
+    face: int = 150000  # InsTaG: 30000 for each of 5 identities
+    """Steps of the faces."""
+    mouth: int = 150000  # InsTaG
+    """Steps of the insides of the mouths."""
+    warmup: int = 5000  # InsTaG: 1000 for each of 5 identities
+    """First steps of a region, in which nothing is deformed."""
+    ema: float = 0.995  # InsTaG
+    """Decay of the running mean of the shared parameters, which is what adaptation starts from."""
+    frames: int = 0  # ours: 0 = the whole train split
+    """At most this many frames of each identity."""
+
+
+@dataclass(frozen=True)
 class AblationConfig:
     """The switches of the paper's Table 4."""
 
@@ -192,6 +212,10 @@ class AblationConfig:
     """Which deformation is applied."""
     attributes: Literal["mu", "mu_r_s", "all"] = "mu_r_s"
     """What the face's fields deform: centres; and rotation and scale; and opacity and colour."""
+    contrast: Literal["both", "similarity", "negative", "none"] = "both"
+    """Contrastive losses of pre-training: L_SC (eq. 10), InsTaG's L_C, or both (in Table 4 the full model differs from either)."""
+    refiner: Literal["on", "off"] = "on"
+    """Coarse-to-fine module (paper 3.4)."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +228,7 @@ class Config:
     signals: SignalConfig = field(default_factory=SignalConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     ablation: AblationConfig = field(default_factory=AblationConfig)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train and render."""
@@ -217,6 +242,7 @@ MINI = replace(
     ),
     density=replace(PAPER.density, start=300, every=100, reset_every=100000),
     schedule=replace(PAPER.schedule, face=4000, mouth=1500, fuse=1000, warmup=600, checkpoint_every=500),
+    pretrain=replace(PAPER.pretrain, face=6000, mouth=2000, warmup=1500, frames=500),
 )
 PRESETS: dict[str, Config] = {"mini": MINI, "paper": PAPER}
 Preset = Literal["mini", "paper"]
@@ -225,6 +251,9 @@ Preset = Literal["mini", "paper"]
 def check(config: Config) -> None:
     """Refuse a configuration that cannot train, with both sides in the sentence.  Raises UserError."""
     s = config.schedule
+    p = config.pretrain
+    if min(p.face, p.mouth) <= p.warmup:
+        raise UserError(f"pretrain.warmup ({p.warmup}) must be below pretrain.face ({p.face}) and pretrain.mouth ({p.mouth})")
     if min(s.face, s.mouth) <= s.warmup:
         raise UserError(f"schedule.warmup ({s.warmup}) must be below schedule.face ({s.face}) and schedule.mouth ({s.mouth})")
     if config.gaussians.max_points < max(config.gaussians.face_points, config.gaussians.mouth_points):

@@ -22,8 +22,9 @@ from d3talker.subject.action_units import read_action_units
 from d3talker.subject.layout import Frame, Subject
 from d3talker.subject.sound import clip_sound
 from d3talker.talker import Camera, General, Identity, Talker, compose, device_of, total
-from d3talker.training.adapt import CHECKPOINT, image, load_model
+from d3talker.training.adapt import CHECKPOINT, load_model
 from d3talker.training.dataset import AudioStatistics, Drive, drive
+from d3talker.training.pictures import image
 
 
 class TrainedTalker:

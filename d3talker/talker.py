@@ -35,11 +35,12 @@ class Camera(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """One drawn region: rgb [H, W, 3] premultiplied by alpha [H, W, 1], and the screen positions that density control reads."""
+    """One drawn region: rgb and normals [H, W, 3] and depth [H, W, 1], all weighted by alpha [H, W, 1]; see render.Rendering."""
 
     rgb: Tensor
     alpha: Tensor
     depth: Tensor
+    normals: Tensor | None
 
 
 class General(nn.Module):
@@ -54,6 +55,10 @@ class General(nn.Module):
         self.fields = nn.ModuleDict(
             {r: build_field(r, f, width, f.general_hidden, config.ablation.attributes) for r in REGIONS}
         )
+
+    def encoders(self) -> list[nn.Parameter]:
+        """Parameters of the signal encoders, without the fields."""
+        return [p for part in (self.motion, self.audio, self.eyes) for p in part.parameters()]
 
 
 class Identity(nn.Module):
@@ -114,7 +119,7 @@ class Talker(nn.Module):
             for name, field in self.active_fields(region).items()
         }
 
-    def draw(self, region: Region, camera: Camera, delta: Deformation | None) -> Layer:
+    def draw(self, region: Region, camera: Camera, delta: Deformation | None, normals: bool = False) -> Layer:
         """Rasterise one region, deformed by `delta` or static (eq. 8-9), over nothing."""
         g = self.gaussians(region)
         delta = delta or Deformation(torch.zeros_like(g.means))
@@ -127,8 +132,9 @@ class Talker(nn.Module):
         picture = rasterize(
             means, g.quats if delta.quats is None else g.quats + delta.quats, g.scales(delta.scales),
             g.opacities(delta.opacities), colors, camera.viewmat[None], camera.K[None], camera.width, camera.height,
+            normals=normals,
         )
-        return Layer(picture.rgb[0], picture.alpha[0], picture.depth[0])
+        return Layer(picture.rgb[0], picture.alpha[0], picture.depth[0], None if picture.normals is None else picture.normals[0])
 
 
 def compose(face: Layer, mouth: Layer, background: Tensor) -> Tensor:

@@ -96,7 +96,8 @@ class Harness:
         }
 
     def _train(self, task: Task, config: Config, train: Sequence[Frame], outcome: Outcome) -> None:
-        from d3talker.training.adapt import LOG, train_identity
+        from d3talker.training.adapt import train_identity
+        from d3talker.training.loop import LOG
 
         run = self.store.run(task.job)
         with self.store.claim(training_key(task.job), wait=True):

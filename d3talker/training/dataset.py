@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,9 +18,9 @@ from d3talker.motion.pncc import canonical, pncc
 from d3talker.progress import track
 from d3talker.subject.action_units import BLINK_MAX, read_action_units
 from d3talker.subject.layout import Frame, Subject
+from d3talker.signals import window
 from d3talker.subject.palette import Label
 from d3talker.talker import Camera, Signals
-from d3talker.signals import window
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,11 @@ class TrainingSignals:
     motion: RidgeMotion
     eyes: np.ndarray
     feature_name: str
+
+    def state(self) -> dict[str, Any]:
+        """What test time needs, as plain data for a checkpoint."""
+        return {"statistics": asdict(self.statistics), "motion": self.motion.state(), "eyes": self.eyes.tolist(),
+                "feature_name": self.feature_name}
 
 
 def training_signals(

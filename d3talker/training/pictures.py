@@ -1,0 +1,70 @@
+"""What each stage draws and compares: the face over a random colour, the mouth behind the face, the whole frame."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from d3talker import losses
+from d3talker.config import REGIONS, LossConfig
+from d3talker.dssim import dssim
+from d3talker.fields import Deformation
+from d3talker.talker import Layer, Signals, Talker, compose, total
+from d3talker.training.dataset import Views
+
+Parts = dict[str, Tensor]
+
+
+def image(frame: Tensor) -> Tensor:
+    """uint8 [..., 3] -> float32 in [0, 1]."""
+    return frame.float() / 255
+
+
+def face_picture(
+    talker: Talker, views: Views, index: int, delta: Deformation | None, generator: torch.Generator, normals: bool = False
+) -> tuple[Layer, Tensor, Tensor, Tensor]:
+    """The head without the inside of the mouth, over a random colour that shows every hole and every excess.
+
+    Returns the layer, the picture and its target [H, W, 3], and the mask loss.
+    """
+    layer = talker.draw("face", views.camera(index), delta, normals)
+    mask = views.head[index][..., None].float()
+    color = torch.rand(3, generator=generator).to(mask.device)
+    target = image(views.images[index]) * mask + color * (1 - mask)
+    return layer, layer.rgb + (1 - layer.alpha) * color, target, losses.mask_loss(layer.alpha, mask)
+
+
+def mouth_picture(
+    talker: Talker, views: Views, index: int, face_delta: Deformation | None, delta: Deformation | None,
+    generator: torch.Generator,
+) -> tuple[Layer, Tensor, Tensor, Tensor]:
+    """The inside of the mouth behind the face, which does not learn here; the mouth must fill what the face leaves open."""
+    camera = views.camera(index)
+    with torch.no_grad():
+        face = talker.draw("face", camera, face_delta)
+    layer = talker.draw("mouth", camera, delta)
+    mouth = views.mouth[index][..., None].float()
+    inside = mouth + views.head[index][..., None].float()
+    color = torch.rand(3, generator=generator).to(mouth.device)
+    target = image(views.images[index]) * inside + color * (1 - inside)
+    return layer, compose(face, layer, color.expand_as(target)), target, ((1 - layer.alpha) * mouth).mean()
+
+
+def whole_picture(talker: Talker, views: Views, index: int, signals: Signals) -> Tensor:
+    """The coarse frame [H, W, 3] before its real torso and background; the deformation does not learn here."""
+    with torch.no_grad():
+        encoded = talker.encode(signals)
+        deltas = {region: total(talker.deformations(region, encoded)) for region in REGIONS}
+    face, mouth = (talker.draw(region, views.camera(index), deltas[region]) for region in REGIONS)
+    return compose(face, mouth, image(views.backs[index]))
+
+
+def image_loss(picture: Tensor, target: Tensor, weights: LossConfig) -> tuple[Tensor, Parts]:
+    """L1 + lambda D-SSIM (eq. 12, 13), and both parts."""
+    parts = {"l1": losses.l1(picture, target), "dssim": dssim(picture[None], target[None])}
+    return parts["l1"] + weights.dssim * parts["dssim"], parts
+
+
+def size_loss(delta: Deformation | None) -> Tensor | float:
+    """Mean absolute deformation, summed over attributes (InsTaG)."""
+    return 0.0 if delta is None else sum((part.abs().mean() for part in delta if part is not None), torch.zeros(()))

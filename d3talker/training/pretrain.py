@@ -1,0 +1,211 @@
+"""Pre-training (paper 3.5, first stage): one General Field and N Individual Fields learn from N people together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from d3talker import checkpoint
+from d3talker.config import REGIONS, Config, Region, check, from_dict
+from d3talker.errors import UserError
+from d3talker.fields import Deformation, DeformationField
+from d3talker.gaussians import Gaussians
+from d3talker.losses import negative_contrast, similarity_contrast
+from d3talker.subject.layout import Subject
+from d3talker.talker import General, Identity, Talker, device_of, total
+from d3talker.training import pictures
+from d3talker.training.dataset import TrainingSignals, Views, load_views, training_signals
+from d3talker.training.density import DensityControl
+from d3talker.training.loop import Loop
+from d3talker.training.optimisers import field_groups, gaussian_groups, net_group, optimiser, set_rates
+from d3talker.training.pictures import Parts
+from d3talker.training.start import start
+
+CHECKPOINT = "pretrain.safetensors"
+
+
+@dataclass(frozen=True)
+class Person:
+    """One identity of pre-training."""
+
+    name: str
+    views: Views
+    signals: TrainingSignals
+
+
+class Pretraining(Loop):
+    """The shared training of N identities."""
+
+    title, stages = "pretrain", ("face", "mouth")
+
+    def __init__(self, config: Config, people: Sequence[Person], out: Path, seed: int, device: torch.device) -> None:
+        check(config)
+        if len(people) < 2:
+            raise UserError("pre-training needs at least two identities, for its losses tell them apart; give more --subjects")
+        super().__init__(out, CHECKPOINT, seed, config.schedule.checkpoint_every)
+        self.config, self.people, self.device = config, people, device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            general = General(config)
+            identities = [
+                Identity(config, {r: start(r, config.gaussians, p.views, p.signals.identity, self.generator) for r in REGIONS})
+                for p in people
+            ]
+        self.general = general.to(device)
+        self.talkers = [Talker(config, self.general, identity.to(device)) for identity in identities]
+        self.average = {name: value.detach().clone() for name, value in self.general.state_dict().items()}
+
+    def steps(self) -> int:
+        return getattr(self.config.pretrain, self.stage)
+
+    @property
+    def region(self) -> Region:
+        """The region that learns."""
+        return "mouth" if self.stage == "mouth" else "face"
+
+    def begin_stage(self) -> None:
+        f, region = self.config.fields, self.region
+        groups = field_groups("general", self.general.fields[region], f.general_grid_lr, f.general_mlp_lr)  # type: ignore[arg-type]
+        if region == "face":
+            groups.append(net_group("general", self.general.encoders(), f.general_mlp_lr))
+        for talker in self.talkers:
+            groups += gaussian_groups(talker.gaussians(region), self.config)
+            groups += field_groups("own", talker.identity.fields[region], f.individual_grid_lr, f.individual_mlp_lr)  # type: ignore[arg-type]
+        self.optimizer = optimiser(groups)
+        share = self.steps() // len(self.talkers)
+        self.densities = [
+            DensityControl(t.gaussians(region), self.config.density, region, self.config.gaussians.max_points, share)
+            for t in self.talkers
+        ]
+        self.visits = [0] * len(self.talkers)
+
+    def train_step(self) -> Parts:
+        k = int(torch.randint(len(self.people), (1,), generator=self.generator))
+        views = self.people[k].views
+        index = int(torch.randint(len(views), (1,), generator=self.generator))
+        set_rates(self.optimizer, self.step / self.steps())
+        loss, parts = self._loss(k, index)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.densities[k].observe(views.camera(index))
+        self.optimizer.step()
+        self.visits[k] += 1
+        self.densities[k].update(self.visits[k], self.optimizer, self.generator)
+        decay = self.config.pretrain.ema
+        for name, value in self.general.state_dict().items():
+            self.average[name].lerp_(value, 1 - decay)
+        self.points = sum(t.gaussians(self.region).means.shape[0] for t in self.talkers)
+        return parts
+
+    def _loss(self, k: int, index: int) -> tuple[Tensor, Parts]:
+        """Eq. 12 for identity k, without the refiner's part, which is trained on finished pictures."""
+        talker, person, weights = self.talkers[k], self.people[k], self.config.loss
+        delta, contrast = None, {}
+        if self.step >= self.config.pretrain.warmup:
+            delta, contrast = self._deform(k, index)
+        if self.stage == "face":
+            _, picture, target, mask = pictures.face_picture(talker, person.views, index, delta, self.generator)
+        else:
+            with torch.no_grad():
+                encoded = talker.encode(person.signals.drive.at(index))
+                face = total(talker.deformations("face", encoded))
+            _, picture, target, mask = pictures.mouth_picture(talker, person.views, index, face, delta, self.generator)
+        loss, parts = pictures.image_loss(picture, target, weights)
+        loss = loss + weights.alpha * mask + weights.deformation * pictures.size_loss(delta)
+        for name, value in contrast.items():
+            loss = loss + getattr(weights, name) * value
+        return loss, parts | {name: value.detach() for name, value in contrast.items()}
+
+    def _deform(self, k: int, index: int) -> tuple[Deformation, dict[str, Tensor]]:
+        """Identity k's deformation, and the contrastive losses that its ablation asks for."""
+        talker, region, wanted = self.talkers[k], self.region, self.config.ablation.contrast
+        encoded = talker.encode(self.people[k].signals.drive.at(index))
+        anchors = talker.anchors(region)
+        parts = talker.deformations(region, encoded, anchors)
+        losses: dict[str, Tensor] = {}
+        if wanted == "none" or set(parts) != {"general", "individual"}:
+            return total(parts), losses
+        own = parts["individual"].means
+        everyone = [
+            own if i == k else self._queried(other.identity.fields[region], talker.gaussians(region), encoded, anchors).means
+            for i, other in enumerate(self.talkers)
+        ]
+        if wanted in ("both", "similarity"):
+            losses["similarity"] = similarity_contrast(parts["general"].means, everyone, k, self.config.loss.temperature)
+        if wanted in ("both", "negative"):
+            losses["negative"] = negative_contrast(own, [m for i, m in enumerate(everyone) if i != k])
+        return total(parts), losses
+
+    @staticmethod
+    def _queried(
+        field: nn.Module, gaussians: Gaussians, encoded: dict[str, Tensor], anchors: dict[str, Any]
+    ) -> Deformation:
+        """Another identity's field at these Gaussians, with this identity's region-aware audio feature (eq. 10)."""
+        assert isinstance(field, DeformationField)
+        theirs = field.anchors(gaussians.means)._replace(attention=anchors["individual"].attention)
+        return field(theirs, encoded["individual"], encoded["eyes"])
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "config": asdict(self.config), "names": [p.name for p in self.people], "visits": self.visits,
+            "general": self.general.state_dict(), "average": self.average,
+            "identities": [t.identity.state_dict() for t in self.talkers],
+            "density": [d.state() for d in self.densities],
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        if state["names"] != [p.name for p in self.people]:
+            raise UserError(
+                f"{self.path} was trained on {', '.join(state['names'])}; give the same --subjects, or another --out"
+            )
+        self.general.load_state_dict(state["general"])
+        self.average = {name: value.to(self.device) for name, value in state["average"].items()}
+        for talker, kept in zip(self.talkers, state["identities"], strict=True):
+            for region in REGIONS:
+                gaussians = talker.gaussians(region)
+                for name in gaussians.NAMES:
+                    setattr(gaussians, name, nn.Parameter(kept[f"gaussians.{region}.{name}"].to(self.device)))
+            talker.identity.load_state_dict(kept)
+
+    def load_stage(self, state: dict[str, Any]) -> None:
+        self.visits = state["visits"]
+        for density, kept in zip(self.densities, state["density"], strict=True):
+            density.load(kept)
+
+
+def pretrain(config: Config, subjects: Sequence[Subject], out: Path, seed: int) -> tuple[float, bool]:
+    """Pre-train on the train split of `subjects` in the folder `out`, or go on there, or find it done.
+
+    Returns the seconds of training steps, and whether it was done before.
+    """
+    if (out / CHECKPOINT).exists():
+        state = checkpoint.load(out / CHECKPOINT)
+        if state["done"]:
+            return state["seconds"], True
+    device = device_of(config)
+    people = []
+    for subject in subjects:
+        frames = subject.frames("train")[:config.pretrain.frames or None]
+        signals = training_signals(subject, frames, config.signals, device)
+        people.append(Person(subject.name, load_views(subject, frames, device), signals))
+    training = Pretraining(config, people, out, seed, device)
+    training.run()
+    return training.seconds, False
+
+
+def load_general(run: Path) -> dict[str, Tensor]:
+    """Averaged parameters of General from a finished pre-training.  Raises UserError when it is missing or unfinished."""
+    state = checkpoint.load(run / CHECKPOINT)
+    if not state["done"]:
+        raise UserError(f"the pre-training in {run} is not finished; run the same d3talker pretrain command again to go on")
+    return state["average"]
+
+
+def pretrained_config(run: Path) -> Config:
+    """The configuration that a pre-training was made with."""
+    return from_dict(Config, checkpoint.load(run / CHECKPOINT)["config"])

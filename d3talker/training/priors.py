@@ -1,0 +1,71 @@
+"""Depth and normals that the geometry loss compares with: Sapiens' folders where they are, else the fitted face model's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from d3talker.files import read_npy
+from d3talker.motion.head import embedded_head
+from d3talker.motion.zbuffer import rasterize
+from d3talker.subject.layout import Frame, Subject
+
+FACE_PARTS = ("skin", "lips", "eye", "lid_rim")  # where the fitted model is close to the person: no scalp, neck, ears
+
+
+@dataclass(frozen=True)
+class Priors:
+    """depth [T, H, W], in any unit, larger is farther, NaN where unknown; normals [T, H, W, 3], unit, camera axes, 0 where unknown."""
+
+    depth: Tensor
+    normals: Tensor
+
+
+def load_priors(subject: Subject, frames: Sequence[Frame], device: torch.device) -> Priors | None:
+    """Priors of `frames`, or None for a subject with neither Sapiens' output nor a fitted face model."""
+    if _sapiens(subject, "normal", frames[0].img_id):
+        depth, normals = zip(*(_read_sapiens(subject, frame.img_id) for frame in frames), strict=True)
+    elif subject.layout.expression.exists() and subject.layout.identity.exists():
+        depth, normals = zip(*(_render(subject, frame) for frame in frames), strict=True)
+    else:
+        return None
+    return Priors(torch.from_numpy(np.stack(depth)).to(device), torch.from_numpy(np.stack(normals)).to(device))
+
+
+def _sapiens(subject: Subject, kind: str, img_id: int) -> list:
+    """InsTaG's layout: sapiens/{normal,depth}/sapiens_*/{i}.npy."""
+    return sorted((subject.root / "sapiens" / kind).glob(f"sapiens_*/{img_id}.npy"))
+
+
+def _read_sapiens(subject: Subject, img_id: int) -> tuple[np.ndarray, np.ndarray]:
+    height, width = subject.size
+    found = _sapiens(subject, "depth", img_id)
+    depth = read_npy(found[0]).astype(np.float32) if found else np.full((height, width), np.nan, np.float32)
+    normals = read_npy(_sapiens(subject, "normal", img_id)[0]).astype(np.float32)
+    depth, normals = (cv2.resize(part, (width, height), interpolation=cv2.INTER_NEAREST) for part in (depth, normals))
+    length = np.linalg.norm(normals, axis=-1, keepdims=True)
+    return depth, np.where(length > 0.5, normals / np.maximum(length, 1e-6), 0).astype(np.float32)
+
+
+def _render(subject: Subject, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """The fitted face in this frame's pose, neutral but for the frame's own expression."""
+    model, (height, width), K = embedded_head(), subject.size, subject.K
+    vertices = model.vertices(subject.identity(), subject.expression()[frame.aud_id])
+    view = subject.viewmats([frame])[0]
+    points = vertices @ view[:3, :3].T + view[:3, 3]
+    pixels = points @ K.T
+    projected = np.concatenate([pixels[:, :2] / pixels[:, 2:] - 0.5, points[:, 2:]], 1)[None]  # pixel centres at integers here
+    raster = rasterize(projected, model.triangles, height, width, perspective=True)
+    seen = raster.triangle[0] >= 0
+    known = seen & model.region_mask(*FACE_PARTS)[model.triangles].all(1)[np.maximum(raster.triangle[0], 0)]
+    normals = raster.interpolate(model.normals(vertices) @ view[:3, :3].T, model.triangles)[0]
+    normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
+    return (
+        np.where(known, raster.depth[0], np.nan).astype(np.float32),
+        np.where(known[..., None], normals, 0).astype(np.float32),
+    )
