@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import cv2
@@ -74,7 +76,7 @@ class LandmarkDetector:
 def _dlib_finder() -> tuple[Callable[[np.ndarray], list[Face]], Callable[[np.ndarray, np.ndarray], np.ndarray]]:
     dlib = require("dlib", "landmarks", "landmark detection")
     detector = dlib.get_frontal_face_detector()
-    predictor = dlib.shape_predictor(str(packaged_file(*PREDICTOR, "landmarks", "landmark detection")))
+    predictor = _predictor(dlib, packaged_file(*PREDICTOR, "landmarks", "landmark detection"))
 
     def find(image: np.ndarray) -> list[Face]:
         return _dlib_at(image, DETECTION_SIZE, dlib, detector, predictor) or _dlib_at(
@@ -86,6 +88,11 @@ def _dlib_finder() -> tuple[Callable[[np.ndarray], list[Face]], Callable[[np.nda
         return np.array([[(part.x, part.y) for part in predictor(image, rect).parts()] for rect in rects], float)
 
     return find, fit
+
+
+@cache
+def _predictor(dlib: Any, weights: Path) -> Any:
+    return dlib.shape_predictor(str(weights))  # 100 MB, a second to read, and it keeps no state
 
 
 def _dlib_at(image: np.ndarray, size: int, dlib: Any, detector: Any, predictor: Any) -> list[Face]:
