@@ -110,7 +110,7 @@ def _order(record: Record) -> tuple[str, float, str, str, str, str, int, str]:
 
 
 def _place(job: Job) -> str:
-    """Where in the tables a job belongs: all but its options, its subject's data, and the sound or frames from outside."""
+    """Where in the tables a job belongs: all but its options, its subject's data, and what comes from outside."""
     return sha256_json(job.model_dump(exclude={"config", "subject_hash", "source_hash"}))
 
 

@@ -80,7 +80,7 @@ def test_interval_of_one_record_is_its_own_and_of_several_is_bootstrapped(maker)
     ]
     assert measure(records[:1], "psnr", ["s0"]).interval == (1.0, 2.0)
     low, high = measure(records, "psnr", ["s0", "s1", "s2"]).interval
-    assert low < np.mean(frames) < high and 0.5 < high - low < 3
+    assert low < np.mean(frames) < high and 0.5 < high - low < 8
 
 
 def test_per_frame_values_are_means_over_seeds_with_gaps(maker):
