@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from d3talker.errors import UserError
 from d3talker.video import to_int16
 from d3talker.weights import find_weights, load_state
-from eval.intervals import DRAWS, block_indices
+from eval.intervals import bootstrap
 from eval.metrics.mfcc import mfcc
 
 WINDOW = 5  # frames
@@ -162,17 +162,18 @@ def sync(distance: np.ndarray, seed: int = 0) -> Sync:
     """The scores of distances [N, 31]: D = least of the column means, C = their median minus it (protocol 3.3)."""
     if len(distance) == 0:
         raise UserError("SyncNet needs at least six frames of picture and sound")
-    curve = distance.mean(0)
-    best = int(curve.argmin())
-    c_interval = d_interval = None
-    if len(distance) >= 8:
-        draws = block_indices(len(distance), DRAWS // 4, np.random.default_rng(seed))
-        curves = np.stack([distance[index].mean(0) for index in draws])
-        least = curves.min(1)
-        d_interval = tuple(np.quantile(least, [0.025, 0.975]).tolist())
-        c_interval = tuple(np.quantile(np.median(curves, 1) - least, [0.025, 0.975]).tolist())
-    confidence = float(np.median(curve) - curve[best])
-    return Sync(confidence, float(curve[best]), SHIFTS - best, len(distance), c_interval, d_interval)
+    def least(index: np.ndarray) -> float:
+        return float(distance[index].mean(0).min())
+
+    def margin(index: np.ndarray) -> float:
+        means = distance[index].mean(0)
+        return float(np.median(means) - means.min())
+
+    everything = np.arange(len(distance))
+    return Sync(
+        margin(everything), least(everything), SHIFTS - int(distance.mean(0).argmin()), len(distance),
+        bootstrap(len(distance), margin, seed), bootstrap(len(distance), least, seed),
+    )
 
 
 def _chunks(items: Iterator[int], size: int) -> Iterable[list[int]]:
