@@ -57,6 +57,11 @@ FILES = {
         "d54a87c2b7543b64729c9a25eafd188da15fd3f6e02f0ecec76ae1b30d86c491",
         "https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/sfd_face.pth",
     ),
+    "portrait": WeightFile(
+        ("portrait_deeplab_513.onnx", "deeplab_nchw.onnx"),
+        "92ca50e4b49eafd530abbe6ff397e288dc9e8ce4570d08550d373f3d7d62a27d",
+        "https://github.com/anilsathyan7/Portrait-Segmentation/raw/master/models/deeplab_dm05_513/deeplab_nchw.onnx",
+    ),
 }
 
 

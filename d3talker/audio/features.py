@@ -1,10 +1,14 @@
-"""Sound -> one row of features for each 25 fps frame, in the shapes that the field's official codes load (protocol 1.5)."""
+"""Sound -> one row of features for each 25 fps frame, in the shapes that the official codes load (protocol 1.5)."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from d3talker.audio.mel import FLOOR, log_mel
+from d3talker.errors import UserError
 
 RATE = 16000
 STEP = 320  # samples: 50 Hz
@@ -22,7 +26,24 @@ def windows(steps: np.ndarray, frames: int) -> np.ndarray:
     return padded[rows]
 
 
-def mel_features(audio: np.ndarray, frames: int) -> np.ndarray:
-    """Log-mel windows [frames, 16, 29] float32 of mono 16 kHz sound [S]; silence is 0."""
+def mel_features(audio: np.ndarray, frames: int, weights: Path | None = None) -> np.ndarray:
+    """Log-mel windows [frames, 16, 29] float32 of mono 16 kHz sound [S]; silence is 0; needs no weights."""
     steps = (log_mel(audio, RATE, STEP, BANDS) - np.log(FLOOR)) / MEL_SCALE
     return windows(steps, frames)
+
+
+EXTRACTORS: dict[str, Callable[[np.ndarray, int, Path | None], np.ndarray]] = {"mel": mel_features}
+
+
+def choose(names: tuple[str, ...]) -> list[str]:
+    """The features to make, each once; "auto" stands for mel."""
+    out = ["mel" if name == "auto" else name for name in names]
+    unknown = [name for name in out if name not in EXTRACTORS]
+    if unknown:
+        raise UserError(f"audio features '{unknown[0]}' are unknown; choose of auto, {', '.join(EXTRACTORS)}")
+    return list(dict.fromkeys(out))
+
+
+def extract(name: str, audio: np.ndarray, frames: int, weights: Path | None = None) -> np.ndarray:
+    """Features of mono 16 kHz sound [S], one row a frame; the shape is that of the official codes' file for `name`."""
+    return EXTRACTORS[name](audio, frames, weights)

@@ -1,4 +1,4 @@
-"""Look through a video once: the landmarks of its one face in every frame, and the square that holds head and shoulders."""
+"""Look through a video once: landmarks of its one face in every frame, and the square that holds head and shoulders."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ class Crop:
         """Cut the square out of [H, W, 3] and scale it to `size` pixels a side."""
         patch = frame[self.y:self.y + self.side, self.x:self.x + self.side]
         method = cv2.INTER_AREA if size <= self.side else cv2.INTER_CUBIC
-        return np.ascontiguousarray(patch) if size == self.side else cv2.resize(patch, (size, size), interpolation=method)
+        if size == self.side:
+            return np.ascontiguousarray(patch)
+        return cv2.resize(patch, (size, size), interpolation=method)
 
     def map(self, points: np.ndarray, size: int) -> np.ndarray:
         """Source pixel coordinates [..., 2] -> those of the scaled square; pixel edges fall on pixel edges."""
@@ -83,7 +85,8 @@ def scan(path: Path, detector: LandmarkDetector) -> Scan:
         raise UserError(f"{path} has {len(points)} frames at {FPS} fps; give at least {MIN_FRAMES}")
     result = Scan(np.stack(points), *shape)
     if len(result.lost) > len(points) / 2:
-        raise UserError(f"{path} shows no face in {len(result.lost)} of {len(points)} frames; give a video of one person's face")
+        where = f"{len(result.lost)} of {len(points)} frames"
+        raise UserError(f"{path} shows no face in {where}; give a video of one person's face")
     if follower.crowded > 0.3 * follower.looks:
         share = round(100 * follower.crowded / follower.looks)
         raise UserError(f"{path} shows more than one person in {share} % of its frames; crop it to one of them")
@@ -129,9 +132,10 @@ class _Follower:
 
 
 def _refine(detector: LandmarkDetector, frame: np.ndarray, guess: np.ndarray) -> np.ndarray | None:
-    """Sub-pixel landmarks [68, 2]: the mean over shifted and scaled boxes in an upright, enlarged patch; None if they disagree.
+    """Sub-pixel landmarks [68, 2], or None where there is no face.
 
-    dlib rounds to whole pixels and follows the jitter of its box; the mean over 15 boxes removes most of both.
+    dlib rounds to whole pixels and follows the jitter of its box: the mean over 15 shifted and scaled boxes in an upright,
+    enlarged patch removes most of both, and their spread tells a face from anything else.
     """
     first = _fit_upright(detector, frame, guess, SHIFTS[:1], SCALES[1:2])[0]
     fits = _fit_upright(detector, frame, first, SHIFTS, SCALES)

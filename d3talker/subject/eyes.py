@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from d3talker.subject.action_units import BLINK_MAX, COLUMNS
+from d3talker.subject.lips import eye_openness
 
 CLOSED = 0.4  # share of a person's usual eye opening at which dlib's landmarks show a closed eye
 FROM_FACE = {  # coefficients of the embedded head that mean the same as an action unit
@@ -15,23 +16,13 @@ FROM_FACE = {  # coefficients of the embedded head that mean the same as an acti
 }
 
 
-def eye_opening(points: np.ndarray) -> np.ndarray:
-    """Eye aspect ratio [T] of landmarks [T, 68, 2]: lid distance over eye width, mean of both eyes."""
-    ratios = []
-    for first in (36, 42):
-        p = points[:, first:first + 6]
-        lids = np.linalg.norm(p[:, 1] - p[:, 5], axis=-1) + np.linalg.norm(p[:, 2] - p[:, 4], axis=-1)
-        ratios.append(lids / 2 / np.linalg.norm(p[:, 0] - p[:, 3], axis=-1))
-    return np.mean(ratios, 0)
-
-
 def action_units(points: np.ndarray, expression: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Estimates [T, 6] in the order of COLUMNS, 0 to 5 and the blink 0 to 2: not OpenFace's own measurement.
 
-    points [T, 68, 2] pixels; expression [T, E] of a face model whose coefficients are called `names`; an action unit the model
-    has no coefficient for is 0 throughout.
+    points [T, 68, 2] pixels; expression [T, E] of a face model whose coefficients are called `names`; an action unit that the
+    model has no coefficient for is 0 throughout.
     """
-    opening = eye_opening(points)
+    opening = eye_openness(points)
     opening = np.convolve(np.pad(opening, 1, mode="edge"), (0.25, 0.5, 0.25), "valid")
     usual = np.percentile(opening, 75)
     blink = BLINK_MAX * np.clip((0.9 - opening / usual) / (0.9 - CLOSED), 0, 1)

@@ -1,8 +1,8 @@
 """Masks of a clip by a parser that learns its own colours and places: no weights, the same judgement in every frame.
 
-A few frames get first labels (seeds.py).  From them the parser learns a colour histogram for each label, how likely each label is at
-each place (relative to the head and in the picture), and the static background's colour at each pixel, and relabels the frames with
-what it learnt until it agrees with itself.
+A few frames get first labels (seeds.py).  From them the parser learns a colour histogram for each label, how likely each
+label is at each place (relative to the head and in the picture), and the static background's colour at each pixel, and
+relabels the frames with what it learnt until it agrees with itself.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from d3talker.subject import histogram
 from d3talker.subject.palette import Label
 
 LABELS = (Label.BACKGROUND, Label.FACE, Label.HAIR, Label.NECK, Label.TORSO)
-BINS = (24, 32, 32)  # of L, a, b
 ROUNDS = 3
 GRID, REACH = 96, 3.0  # head-fixed map: pixels a side, and half side in units of the landmarks' rms radius
 FLOOR = 1e-3  # no place is impossible
-COLOUR_TRUST = 0.6  # neighbouring pixels are not independent, so colour counts less than naive Bayes would have it
+SIDE = 256  # pixels of the pictures that the parser judges
+COLOUR_TRUST, HEAD_TRUST, PICTURE_TRUST = 0.6, 0.7, 0.5  # exponents: what the three know overlaps, so each counts less than 1
+RADIUS, EDGE = 4, 1e-3  # of the guided filter: pixels, and squared contrast that is an edge
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Placement:
     def of(rigid: np.ndarray) -> Placement:
         centre = rigid.mean(0)
         eyes = rigid[42:48].mean(0) - rigid[36:42].mean(0)
-        return Placement(centre, float(np.sqrt(((rigid - centre) ** 2).sum(-1).mean())), float(np.arctan2(eyes[1], eyes[0])))
+        radius = np.sqrt(((rigid - centre) ** 2).sum(-1).mean())
+        return Placement(centre, float(radius), float(np.arctan2(eyes[1], eyes[0])))
 
     def matrix(self) -> np.ndarray:
         """Picture -> head-fixed map, [2, 3]."""
@@ -47,69 +50,65 @@ class Placement:
 class Parser:
     """Learn from a few frames with first labels, then label any frame of the clip.
 
-    images [K, S, S, 3] uint8, labels [K, S, S] of seeds.seed_labels, places: K placements.
+    images [K, 256, 256, 3] uint8, labels [K, 256, 256] of seeds.py, places: K placements in those pictures.
     """
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, places: list[Placement]) -> None:
-        self.size = images.shape[1]
-        lab = [cv2.cvtColor(image, cv2.COLOR_RGB2LAB) for image in images]
+        assert images.shape[1:] == (SIDE, SIDE, 3)
+        lab = np.stack([histogram.to_lab(image) for image in images])
         for _ in range(ROUNDS):
             self._learn(lab, labels, places)
-            labels = np.stack([np.array(LABELS)[self._posterior(l, p).argmax(0)] for l, p in zip(lab, places)]).astype(np.uint8)
+            best = [self._posterior(picture, place).argmax(0) for picture, place in zip(lab, places)]
+            labels = np.array(LABELS, np.uint8)[np.stack(best)]
         self._learn(lab, labels, places)
 
     def probabilities(self, image: np.ndarray, place: Placement) -> np.ndarray:
-        """float32 [5, S, S] in the order of LABELS, edges drawn to those of the picture."""
-        raw = self._posterior(cv2.cvtColor(image, cv2.COLOR_RGB2LAB), place)
-        guide = image.astype(np.float32) / 255
-        return np.stack([_guided(guide, p, max(2, self.size // 64), 1e-3) for p in raw])
+        """float32 [5, S, S] in the order of LABELS, edges drawn to those of the picture.
 
-    def _learn(self, lab: list[np.ndarray], labels: np.ndarray, places: list[Placement]) -> None:
-        bins = np.stack([_bins(image) for image in lab])
-        self.histogram = np.stack([_density(bins[labels == label]) for label in LABELS])
+        image: uint8 RGB [S, S, 3] with S at least 256; place: of the head in the picture scaled to 256 x 256.
+        """
+        small = image if len(image) == SIDE else cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        return _guided(image, small, self._posterior(histogram.to_lab(small), place))
+
+    def _learn(self, lab: np.ndarray, labels: np.ndarray, places: list[Placement]) -> None:
+        numbers = histogram.bins(lab)
+        self.histogram = np.stack([histogram.density(numbers[labels == label]) for label in LABELS])
         one_hot = np.stack([labels == label for label in LABELS], 1).astype(np.float32)
-        blur = self.size / 40
-        self.static = np.stack([gaussian_filter(one_hot[:, k].mean(0), blur, mode="nearest") for k in range(len(LABELS))]) + FLOOR
-        moved = [np.stack([cv2.warpAffine(m, p.matrix(), (GRID, GRID), borderMode=cv2.BORDER_REPLICATE) for m in hot])
-                 for hot, p in zip(one_hot, places)]
-        self.headed = gaussian_filter(np.mean(moved, 0), (0, GRID / 48, GRID / 48), mode="nearest").astype(np.float32) + FLOOR
-        self._learn_background(np.stack(lab), labels == Label.BACKGROUND)
+        self.static = np.log(gaussian_filter(one_hot.mean(0), (0, SIDE / 40, SIDE / 40), mode="nearest") + FLOOR)
+        moved = np.stack([_warp(hot, place.matrix(), GRID) for hot, place in zip(one_hot, places)])
+        self.headed = np.log(gaussian_filter(moved.mean(0), (0, GRID / 48, GRID / 48), mode="nearest") + FLOOR)
+        self._learn_background(lab, labels == Label.BACKGROUND)
 
     def _learn_background(self, lab: np.ndarray, seen: np.ndarray) -> None:
-        samples = np.where(seen[..., None], lab.astype(np.float32), np.nan)
-        known = seen.sum(0) >= 3
-        safe = np.where(known[..., None], samples, 0.0)
-        self.background = np.nanmedian(safe, 0)
-        off = np.abs(safe - self.background)[seen & known[None]]
-        self.spread = np.maximum(2.5 * np.median(off, 0), 3.0) if len(off) else np.full(3, 3.0)
-        self.known = known
+        self.known = seen.sum(0) >= 3
+        samples = np.where(seen[..., None] | ~self.known[..., None], lab.astype(np.float32), np.nan)
+        self.background = np.nanmedian(samples, 0)
+        off = np.abs(samples - self.background)[seen & self.known[None]]
+        self.spread = np.maximum(2.5 * np.median(off, 0), 3.0) if len(off) else np.full(3, 3.0, np.float32)
 
     def _posterior(self, lab: np.ndarray, place: Placement) -> np.ndarray:
-        likelihood = self.histogram[:, _bins(lab)]
-        squared = (((lab - self.background) / self.spread) ** 2).sum(-1)
+        likelihood = self.histogram[:, histogram.bins(lab)]
+        squared = (((lab - self.background) / self.spread).astype(np.float32) ** 2).sum(-1)
         exact = np.exp(-0.5 * np.minimum(squared, 60)) / (np.prod(self.spread) * (2 * np.pi) ** 1.5)
         likelihood[0] = np.where(self.known, 0.8 * exact + 0.2 * likelihood[0], likelihood[0])
-        back = cv2.invertAffineTransform(place.matrix())
-        headed = np.stack([
-            cv2.warpAffine(m, back, (self.size, self.size), borderMode=cv2.BORDER_REPLICATE) for m in self.headed
-        ])
-        log = COLOUR_TRUST * np.log(likelihood + 1e-9) + 0.7 * np.log(headed) + 0.5 * np.log(self.static)
-        log -= log.max(0)
-        out = np.exp(log)
+        headed = _warp(self.headed, cv2.invertAffineTransform(place.matrix()), SIDE)
+        log = COLOUR_TRUST * np.log(likelihood + 1e-9) + HEAD_TRUST * headed + PICTURE_TRUST * self.static
+        out = np.exp(log - log.max(0))
         return (out / out.sum(0)).astype(np.float32)
 
 
 def label_image(probabilities: np.ndarray, place: Placement, lips: np.ndarray, size: int) -> np.ndarray:
     """Labels uint8 [size, size]: clean regions, and the inside of the lips as MOUTH.
 
-    probabilities [5, S, S]; lips: inner lip landmarks [8, 2] in pixels of the output.
+    probabilities [5, S, S] with S at least `size`; place: in the picture scaled to 256 x 256; lips: inner lip landmarks
+    [8, 2] in pixels of the output.
     """
-    method = cv2.INTER_AREA if size <= probabilities.shape[1] else cv2.INTER_LINEAR
-    scaled = np.stack([cv2.resize(p, (size, size), interpolation=method) for p in probabilities])
-    person = _main_part(scaled[0] < 0.5, place.centre * size / probabilities.shape[1])
+    scaled = np.stack([cv2.resize(p, (size, size), interpolation=cv2.INTER_AREA) for p in probabilities])
+    centre = place.centre * size / SIDE
+    person = _main_part(scaled[0] < 0.5, centre)
     scaled[0] = np.where(person, -1.0, 2.0)
     labels = np.array(LABELS, np.uint8)[scaled.argmax(0)]
-    head = _main_part(np.isin(labels, (Label.FACE, Label.HAIR)), place.centre * size / probabilities.shape[1])
+    head = _main_part(np.isin(labels, (Label.FACE, Label.HAIR)), centre)
     stray = np.isin(labels, (Label.FACE, Label.HAIR)) & ~head
     scaled[1:3, stray] = -1.0
     labels[stray] = np.array(LABELS, np.uint8)[scaled.argmax(0)][stray]
@@ -137,24 +136,24 @@ def _main_part(mask: np.ndarray, centre: np.ndarray) -> np.ndarray:
     return kept > 0
 
 
-def _bins(lab: np.ndarray) -> np.ndarray:
-    """uint8 Lab [.., 3] -> bin number [..]."""
-    scaled = [(lab[..., c].astype(np.int32) * n) >> 8 for c, n in enumerate(BINS)]
-    return (scaled[0] * BINS[1] + scaled[1]) * BINS[2] + scaled[2]
+def _warp(maps: np.ndarray, matrix: np.ndarray, side: int) -> np.ndarray:
+    """Channels [5, H, W] through an affine map onto [5, side, side]."""
+    moved = cv2.warpAffine(np.ascontiguousarray(maps.transpose(1, 2, 0)), matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    return moved.transpose(2, 0, 1)
 
 
-def _density(bins: np.ndarray) -> np.ndarray:
-    """Smoothed colour density over bins, per unit of Lab volume."""
-    counts = np.bincount(bins, minlength=int(np.prod(BINS))).reshape(BINS).astype(np.float64)
-    smooth = gaussian_filter(counts, (1.0, 0.7, 0.7))
-    volume = np.prod([256 / n for n in BINS])
-    return ((smooth + 1e-4) / (smooth + 1e-4).sum() / volume).ravel()
-
-
-def _guided(guide: np.ndarray, values: np.ndarray, radius: int, eps: float) -> np.ndarray:
-    """Guided filter (He et al. 2010) with a grey guide: smooths `values` but not across the picture's edges."""
-    grey = guide.mean(-1)
-    box = (2 * radius + 1, 2 * radius + 1)
-    mean_g, mean_v = cv2.blur(grey, box), cv2.blur(values, box)
-    slope = (cv2.blur(grey * values, box) - mean_g * mean_v) / (cv2.blur(grey * grey, box) - mean_g**2 + eps)
-    return cv2.blur(slope, box) * grey + cv2.blur(mean_v - slope * mean_g, box)
+def _guided(image: np.ndarray, small: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Fast guided filter (He and Sun 2015): smooths `values` [5, s, s] but not across edges, and scales them up to `image`."""
+    guide, fine = (picture.astype(np.float32).mean(-1) / 255 for picture in (small, image))
+    box = (2 * RADIUS + 1, 2 * RADIUS + 1)
+    mean_g = cv2.blur(guide, box)
+    variance = cv2.blur(guide * guide, box) - mean_g**2 + EDGE
+    out = []
+    for value in values:
+        mean_v = cv2.blur(value, box)
+        slope = (cv2.blur(guide * value, box) - mean_g * mean_v) / variance
+        pair = [cv2.blur(part, box) for part in (slope, mean_v - slope * mean_g)]
+        if fine.shape != guide.shape:
+            pair = [cv2.resize(part, fine.shape[::-1], interpolation=cv2.INTER_LINEAR) for part in pair]
+        out.append(pair[0] * fine + pair[1])
+    return np.stack(out)

@@ -38,7 +38,8 @@ def torso_image(truth: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Torso and neck as uint8 RGBA [H, W, 4], with strips pushed up behind the head so that it may move over them."""
     height = labels.shape[0]
     head = np.isin(labels, (Label.FACE, Label.HAIR, Label.MOUTH))
-    neck = cv2.dilate((labels == Label.NECK).astype(np.uint8), np.ones((3, 1), np.uint8), iterations=_rows(3, height)) > 0
+    column = np.ones((2 * _rows(3, height) + 1, 1), np.uint8)
+    neck = cv2.dilate((labels == Label.NECK).astype(np.uint8), column) > 0
     picture = truth.astype(np.float32)
     torso_strip = _push_up(picture, labels == Label.TORSO, head, _rows(TORSO_ROWS, height), 0)
     neck_strip = _push_up(picture, neck, head, _rows(NECK_ROWS, height), _rows(PUSH_DOWN, height))
@@ -50,7 +51,7 @@ def torso_image(truth: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _push_up(picture: np.ndarray, part: np.ndarray, head: np.ndarray, rows: int, down: int) -> np.ndarray:
-    """Copy the top pixel of each of the part's columns upwards where the head is right above; returns the strip, bool [H, W]."""
+    """Copy the top pixel of each column upwards where the head is right above; returns the strip, bool [H, W]."""
     strip = np.zeros(part.shape, bool)
     columns = np.flatnonzero(part.any(0))
     tops = part[:, columns].argmax(0)

@@ -1,4 +1,4 @@
-"""Head pose, face shape and expression of every frame: 3D landmarks fitted to the whole clip at once, smooth in time."""
+"""Head pose, face shape and expression of every frame: 3D landmarks fitted to the whole clip at once."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 from d3talker.motion.face import FaceModel
 
 if TYPE_CHECKING:
-    from d3talker.subject.flow import RigidTracks
     from torch import Tensor
+
+    from d3talker.subject.flow import RigidTracks
 
 VIEW = 512.0  # the fit's units are pixels of a 512 x 512 picture, so that its weights mean the same at any size
 SIGMA = 1.5  # pixels; what a landmark of a sharp picture is off by
@@ -41,7 +42,7 @@ class Track:
     euler: np.ndarray  # [T, 3] radians, see rotations()
     translation: np.ndarray  # [T, 3] metres
     rigid: np.ndarray  # [T, 68, 2] landmarks without expression, pixels at 512, the top-left corner is (0, 0)
-    errors: np.ndarray  # [T] mean distance of landmarks to their reprojection, pixels at 512; NaN where the face was lost
+    errors: np.ndarray  # [T] mean distance of landmarks to their reprojection, pixels at 512; NaN = face lost
 
     @property
     def rotation(self) -> np.ndarray:
@@ -58,25 +59,27 @@ class Track:
 
 
 def rotations(euler: np.ndarray) -> np.ndarray:
-    """[T, 3] -> [T, 3, 3]: Rx(a) Ry(b) Rz(-c), the official codes' convention (ER-NeRF data_utils/process.py:262-343)."""
+    """[T, 3] -> [T, 3, 3]: Rx(a) Ry(b) Rz(-c), as the official codes have it (ER-NeRF data_utils/process.py:262-343)."""
     import torch
 
     return _rotations(torch.as_tensor(np.asarray(euler, np.float64))).numpy()
 
 
 def fit_track(
-    points: np.ndarray, face: FaceModel, corners: RigidTracks | None = None, start: Track | None = None, steps: int = 250,
+    points: np.ndarray, face: FaceModel, corners: RigidTracks | None = None, start: Track | None = None, steps: int = 250
 ) -> Track:
-    """Fit pose and expression of all frames, one shape and one focal length to landmarks, and to tracked corners if given.
+    """Fit pose and expression of all frames, one shape and one focal length to landmarks, and to corners if given.
 
-    points: [T, 68, 2] in pixels of a 512 x 512 picture whose top-left corner (not pixel centre) is (0, 0); NaN = not seen,
-    such frames are filled in by the smoothness.  start: an earlier fit to go on from.
+    points: [T, 68, 2] in pixels of a 512 x 512 picture whose top-left corner (not pixel centre) is (0, 0); NaN = not
+    seen, such frames are filled in by the smoothness.  start: an earlier fit to go on from.
     """
     import torch
 
     problem = _Problem(points, face, corners)
     vector = problem.start(start).requires_grad_()
-    optimiser = torch.optim.LBFGS([vector], max_iter=steps, history_size=30, tolerance_change=1e-7, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS(
+        [vector], max_iter=steps, history_size=30, tolerance_change=1e-7, line_search_fn="strong_wolfe"
+    )
 
     def closure() -> Tensor:
         optimiser.zero_grad()
@@ -96,15 +99,20 @@ class _Problem:
 
         self.seen = torch.as_tensor(~np.isnan(points[:, 0, 0]))
         self.points = torch.as_tensor(np.nan_to_num(points.astype(np.float64)))
-        self.mean, self.identity, self.expression = (torch.as_tensor(b.astype(np.float64)) for b in face.landmark_basis())
+        basis = (torch.as_tensor(part.astype(np.float64)) for part in face.landmark_basis())
+        self.mean, self.identity, self.expression = basis
         self.weight = torch.zeros(68, dtype=torch.float64)
         for rows, share in SHARE.items():
             self.weight[list(rows)] = share
         frames, ids, exps = len(points), len(self.identity), len(self.expression)
         seen = points[~np.isnan(points[:, 0, 0])]
-        self.distance = FOCAL_START * float(self.mean[16, 0] - self.mean[0, 0]) / float(np.median(seen[:, 16, 0] - seen[:, 0, 0]))
+        width = float(np.median(seen[:, 16, 0] - seen[:, 0, 0]))
+        self.distance = FOCAL_START * float(self.mean[16, 0] - self.mean[0, 0]) / width
         pixels = FOCAL_START / self.distance  # a metre on the face
-        self.shapes = {"focal": (1,), "identity": (ids,), "offsets": (68, 3), "euler": (frames, 3), "move": (frames, 3), "expression": (frames, exps)}
+        self.shapes: dict[str, tuple[int, ...]] = {
+            "focal": (1,), "identity": (ids,), "offsets": (68, 3), "euler": (frames, 3), "move": (frames, 3),
+            "expression": (frames, exps),
+        }
         self.units = {
             "focal": torch.tensor(0.1 / np.sqrt(frames)), "identity": torch.tensor(1 / np.sqrt(frames)),
             "offsets": torch.tensor(1 / pixels / np.sqrt(frames)), "euler": torch.tensor(1 / (pixels * 0.08)),
@@ -129,8 +137,8 @@ class _Problem:
         if track is not None:
             values["focal"] += np.log(track.focal / FOCAL_START)
             values["move"] += torch.as_tensor(track.translation + [0, 0, self.distance * track.focal / FOCAL_START])
-            given = {"identity": track.identity, "offsets": track.offsets, "euler": track.euler, "expression": track.expression}
-            values |= {name: torch.as_tensor(value) for name, value in given.items()}
+            for name in ("identity", "offsets", "euler", "expression"):
+                values[name] = torch.as_tensor(getattr(track, name))
         return torch.cat([(value / self.units[name]).flatten() for name, value in values.items()])
 
     def unpack(self, vector: Tensor) -> dict[str, Tensor]:
@@ -147,7 +155,8 @@ class _Problem:
         shape = self.mean + p["offsets"] + torch.einsum("i,ikc->kc", p["identity"], self.identity)
         if not rigid:
             shape = shape + torch.einsum("te,ekc->tkc", p["expression"], self.expression)
-        camera = torch.einsum("tij,...kj->tki" if rigid else "tij,tkj->tki", _rotations(p["euler"]), shape) + p["move"][:, None]
+        turned = torch.einsum("tij,kj->tki" if rigid else "tij,tkj->tki", _rotations(p["euler"]), shape)
+        camera = turned + p["move"][:, None]
         return _pinhole(camera, p["focal"])
 
     def loss(self, vector: Tensor) -> Tensor:

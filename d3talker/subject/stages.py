@@ -1,0 +1,229 @@
+"""The stages of `d3talker prepare`: each writes its part of the subject folder, or finds it complete."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from d3talker.audio import features
+from d3talker.audio.lag import estimate_lag
+from d3talker.errors import UserError
+from d3talker.files import atomic_path, write_json, write_npy
+from d3talker.motion.head import embedded_head
+from d3talker.progress import track as progress
+from d3talker.subject import clip, palette, torso
+from d3talker.subject.action_units import write_action_units
+from d3talker.subject.eyes import action_units
+from d3talker.subject.flow import choose_references, find_tracks
+from d3talker.subject.landmarks import LandmarkDetector
+from d3talker.subject.layout import FEATURES, Frame, Layout, test_split, transforms, write_image, write_landmarks
+from d3talker.subject.lips import lip_measures
+from d3talker.subject.parsing import SIDE, Parser, Placement, label_image
+from d3talker.subject.person import person_finder
+from d3talker.subject.seeds import first_labels
+from d3talker.subject.tracking import VIEW, Track, fit_track
+from d3talker.video import FPS, SAMPLE_RATE, read_audio, write_wav
+
+KEY_FRAMES = 24  # that the parser learns from
+BACKGROUND_FRAMES = 60  # that the background is the median of
+NAMES = ("landmarks", "sound", "frames", "tracking", "masks", "background", "pictures", "features")
+
+
+class Stages:
+    """The stages over one video, run in the order of NAMES; what only an interrupted run needs lies in `work`."""
+
+    def __init__(
+        self, video: Path, root: Path, size: int, detector: str = "dlib", person: str = "auto",
+        weights: Path | None = None, fix_lag: bool = False, feature_names: tuple[str, ...] = ("auto",),
+    ) -> None:
+        self.video, self.size, self.detector, self.person = video, size, detector, person
+        self.weights, self.fix_lag, self.feature_names = weights, fix_lag, feature_names
+        self.layout = Layout(root)
+        self.work = root / ".prepare"
+
+    def landmarks(self) -> None:
+        """Landmarks of the whole clip in source pixels."""
+        path = self.work / "scan.npz"
+        if path.exists():
+            return
+        self._heard()  # a silent clip should fail before the long part
+        found = clip.scan(self.video, LandmarkDetector(self.detector))  # type: ignore[arg-type]
+        with atomic_path(path) as temporary:
+            np.savez(temporary, points=found.points, shape=(found.height, found.width))
+
+    @cached_property
+    def scan(self) -> clip.Scan:
+        with np.load(self.work / "scan.npz", allow_pickle=False) as saved:
+            return clip.Scan(saved["points"], *(int(n) for n in saved["shape"]))
+
+    @cached_property
+    def crop(self) -> clip.Crop:
+        return clip.choose_crop(self.scan)
+
+    @property
+    def total(self) -> int:
+        """Frames at 25 fps."""
+        return len(self.scan.points)
+
+    @cached_property
+    def points(self) -> np.ndarray:
+        """Landmarks [T, 68, 2] in pixels of the cropped picture; lost frames are interpolated."""
+        points = self.crop.map(self.scan.points, self.size)
+        seen, frames = np.flatnonzero(~np.isnan(points[:, 0, 0])), np.arange(self.total)
+        columns = points.reshape(self.total, -1).T
+        return np.stack([np.interp(frames, seen, column[seen]) for column in columns], 1).reshape(points.shape)
+
+    def _heard(self) -> np.ndarray:
+        audio = read_audio(self.video)
+        if not np.isfinite(audio).all():
+            raise UserError(f"the sound of {self.video} holds NaN or infinity; re-encode it")
+        if np.abs(audio).max() < 1e-4:
+            raise UserError(f"the sound of {self.video} is silent throughout; give a video in which the person is heard")
+        return audio.clip(-1, 1)
+
+    def sound(self) -> None:
+        """aud.wav, as long as the picture; its lag is measured, and corrected if asked for."""
+        path = self.work / "lag.json"
+        if path.exists() and self.layout.audio.exists():
+            return
+        audio = self._heard()
+        lag = self._lag(audio)
+        shift = lag["lag"] if self.fix_lag and lag["trustworthy"] else 0
+        samples = shift * SAMPLE_RATE // FPS
+        audio = audio[samples:] if samples > 0 else np.pad(audio, (-samples, 0))
+        length = self.total * SAMPLE_RATE // FPS
+        write_wav(self.layout.audio, np.pad(audio, (0, max(0, length - len(audio))))[:length])
+        write_json(path, {**lag, "corrected": shift})
+
+    def _lag(self, audio: np.ndarray) -> dict[str, Any]:
+        try:
+            found = estimate_lag(audio, lip_measures(self.crop.map(self.scan.points, round(VIEW))))
+        except UserError as error:
+            return {"lag": None, "r": None, "trustworthy": False, "reason": str(error)}
+        return {"lag": int(found.lag), "r": round(float(found.r), 4), "trustworthy": bool(found.trustworthy)}
+
+    def frames(self) -> None:
+        """ori_imgs: pictures and landmarks."""
+        first = self._first_missing("ori_imgs", ".lms")
+        if first == self.total:
+            return
+        for i, frame in enumerate(progress(clip.frames(self.video, self.crop, self.size), "frames", self.total)):
+            if i >= first:
+                write_image(self.layout.image("ori_imgs", i), frame)
+                write_landmarks(self.layout.image("ori_imgs", i, ".lms"), self.points[i])
+
+    def tracking(self) -> None:
+        """Pose, shape, expression, action units; transforms with the split."""
+        path = self.work / "track.npz"
+        if not path.exists():
+            found = self._fit()
+            with atomic_path(path) as temporary:
+                np.savez(temporary, **asdict(found))
+        track, focal, size = self.tracked, self.tracked.focal * self.size / VIEW, (self.size, self.size)
+        test, _ = test_split(self.total)
+        rows = [Frame(i, i, pose) for i, pose in enumerate(track.c2w)]
+        write_json(self.layout.transforms("train"), transforms(focal, size, rows[:-test]))
+        write_json(self.layout.transforms("val"), transforms(focal, size, rows[-test:]))
+        write_npy(self.layout.expression, track.expression.astype(np.float32))
+        write_npy(self.layout.identity, track.identity.astype(np.float32))
+        _write_track_params(self.layout.track, track, focal)
+        units = action_units(self.points, track.expression, embedded_head().expression_names)
+        write_action_units(self.layout.action_units, units)
+
+    def _fit(self) -> Track:
+        """Landmarks first; then corners of the rigid face, found with that pose, make it steady."""
+        points, face, view = self.crop.map(self.scan.points, round(VIEW)) + 0.5, embedded_head(), round(VIEW)
+        rough = fit_track(points, face)
+        chosen = choose_references(rough.rotation, ~np.isnan(points[:, 0, 0]))
+        pictures = {i: f for i, f in enumerate(clip.frames(self.video, self.crop, view)) if i in chosen}
+        frames = progress(clip.frames(self.video, self.crop, view), "tracking", self.total)
+        corners = find_tracks(frames, {i: pictures[i] for i in chosen}, rough, face, points)
+        return fit_track(points, face, corners, rough, steps=150)
+
+    @cached_property
+    def tracked(self) -> Track:
+        with np.load(self.work / "track.npz", allow_pickle=False) as saved:
+            return Track(float(saved["focal"]), *(saved[key] for key in list(Track.__dataclass_fields__)[1:]))
+
+    def masks(self) -> None:
+        """parsing/: labels of every frame."""
+        first = self._first_missing("parsing", ".png")
+        if first == self.total:
+            return
+        parser = self._parser()
+        fine = max(self.size, SIDE)
+        for i, frame in enumerate(progress(clip.frames(self.video, self.crop, fine), "masks", self.total)):
+            if i >= first:
+                place = self._place(i)
+                labels = label_image(parser.probabilities(frame, place), place, self.points[i, 60:68], self.size)
+                write_image(self.layout.image("parsing", i, ".png"), palette.encode(labels))
+
+    def _parser(self) -> Parser:
+        seen = np.flatnonzero(~np.isnan(self.scan.points[:, 0, 0]))
+        keys = seen[np.linspace(0, len(seen) - 1, min(KEY_FRAMES, len(seen))).round().astype(int)].tolist()
+        images = np.stack([f for i, f in enumerate(clip.frames(self.video, self.crop, SIDE)) if i in set(keys)])
+        points = self.crop.map(self.scan.points, SIDE)[keys]
+        find = person_finder(self.person, self.weights)
+        labels = first_labels(images, points, [find(image, at) for image, at in zip(images, points)])
+        return Parser(images, labels, [self._place(k) for k in keys])
+
+    def _place(self, i: int) -> Placement:
+        return Placement.of(self.tracked.rigid[i] * (SIDE / VIEW) - 0.5)
+
+    def background(self) -> None:
+        """bc.jpg, the median of what is background."""
+        if self.layout.background.exists():
+            return
+        count = min(BACKGROUND_FRAMES, self.total)
+        picked = np.unique(np.linspace(0, self.total - 1, count).round().astype(int)).tolist()
+        images = [_read(self.layout.image("ori_imgs", i)) for i in picked]
+        labels = [palette.decode(_read(self.layout.image("parsing", i, ".png"))) for i in picked]
+        with atomic_path(self.layout.background) as temporary:
+            write_image(temporary, torso.static_background(images, labels))
+
+    def pictures(self) -> None:
+        """gt_imgs and torso_imgs."""
+        background = _read(self.layout.background)
+        for i in progress(range(self._first_missing("torso_imgs", ".png"), self.total), "pictures"):
+            labels = palette.decode(_read(self.layout.image("parsing", i, ".png")))
+            truth = torso.ground_truth(_read(self.layout.image("ori_imgs", i)), labels, background)
+            write_image(self.layout.image("gt_imgs", i), truth)
+            write_image(self.layout.image("torso_imgs", i, ".png"), torso.torso_image(truth, labels))
+
+    def features(self) -> None:
+        """Audio features of every frame, from aud.wav."""
+        audio = read_audio(self.layout.audio)
+        for name in features.choose(self.feature_names):
+            path = self.layout.root / FEATURES[name][0]
+            if not path.exists():
+                write_npy(path, features.extract(name, audio, self.total, self.weights))
+
+    def _first_missing(self, folder: str, suffix: str) -> int:
+        """First frame to write; the last one of an interrupted run may be broken, so it is written again."""
+        there = (self.layout.image(folder, i, suffix).exists() for i in range(self.total))
+        count = next((i for i, exists in enumerate(there) if not exists), self.total)
+        return count if count == self.total else max(count - 1, 0)
+
+
+def _write_track_params(path: Path, track: Track, focal: float) -> None:
+    """The official codes' names and shapes; their trans is in tenths of the transforms' unit (ER-NeRF process.py)."""
+    import torch
+
+    values = {
+        "id": track.identity[None], "exp": track.expression, "euler": track.euler, "trans": track.translation * 10,
+        "focal": np.array([focal]),
+    }
+    with atomic_path(path) as temporary:
+        torch.save({key: torch.as_tensor(value, dtype=torch.float32) for key, value in values.items()}, temporary)
+
+
+def _read(path: Path) -> np.ndarray:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise UserError(f"{path} is not a readable image; remove it and run prepare again")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
