@@ -15,6 +15,7 @@ from d3talker.synthetic.speech import Phoneme
 from d3talker.video import FPS
 
 PIVOT = np.array([0.0, -0.095, -0.012])  # the head turns about the top of the neck
+LEAD = 0.045  # seconds by which the mouth is ahead of espeak-ng's phoneme marks, which makes lips and sound agree at lag 0
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Style:
     smile: float = 0.1
     lopsided: float = 0.0  # -1..1: how much more the left corner of the mouth moves
     blink_every: float = 3.5  # seconds
+    lids: float = 0.1  # how far the lids hang at rest
     brows: float = 0.4
     yaw: float = 7.0
     pitch: float = 3.5
@@ -59,7 +61,7 @@ def perform(
     phonemes: Sequence[Phoneme], frames: int, face: FaceModel, style: Style, camera: np.ndarray, rng: np.random.Generator,
 ) -> Performance:
     """Act out `frames` frames at 25 fps; `camera` [3] m is the head's rest position before the camera (OpenGL axes)."""
-    times = (np.arange(frames) + 0.5) / FPS
+    times = (np.arange(frames) + 0.5) / FPS + LEAD
     stress = _stress(phonemes, times)
     names = face.expression_names
     expression = np.zeros((frames, len(names)))
@@ -72,8 +74,8 @@ def perform(
         expression[:, names.index(name)] += values
     blink = _blinks(frames, style, phonemes, rng)
     late = np.clip(rng.normal(0, 0.03), -0.05, 0.05)
-    expression[:, names.index("blink_left")] = blink
-    expression[:, names.index("blink_right")] = np.clip(blink * (1 + late), 0, 1)
+    expression[:, names.index("blink_left")] = np.maximum(blink, style.lids)
+    expression[:, names.index("blink_right")] = np.clip(np.maximum(blink, style.lids) * (1 + late), 0, 1)
     euler = np.radians(np.stack([
         style.pitch * _drift(frames, 0.9, rng) + style.nod * stress, style.yaw * _drift(frames, 1.1, rng),
         style.roll * _drift(frames, 1.0, rng),

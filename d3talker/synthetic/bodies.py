@@ -46,9 +46,14 @@ def hair_inside(points: np.ndarray, look: Look) -> np.ndarray:
     """Millimetres [V] by which points of the mean head (metres) lie above the hairline; negative on the face and neck."""
     x, y, z = points[:, 0] * 1000, points[:, 1] * 1000 - shape.EYE_LINE, (points[:, 2] - AXIS_Z) * 1000
     angle = np.degrees(np.abs(np.arctan2(x, z)))
-    front = 34.0 if look.fringe else (60.0 if look.feminine else 63.0)
-    line = PchipInterpolator([0, 22, 42, 56, 66, 75, 86, 100, 112, 135, 180], [front, front - 1, 50, 36, 14, -10, -6, 6, -20, -46, -54])
-    return y - line(angle) + 2.5 * np.sin(angle * 0.9 + look.seed % 7)
+    if look.fringe:
+        front = [34, 33, 33, 30, 22]
+    elif look.feminine:
+        front = [64, 63, 56, 46, 34]
+    else:
+        front = [66, 71, 64, 48, 32]
+    line = PchipInterpolator([0, 20, 36, 47, 56, 65, 73, 81, 90, 104, 116, 138, 180], [*front, 14, -6, -16, 8, 6, -22, -46, -54])
+    return y - line(angle) + 1.5 * np.sin(angle * 0.9 + look.seed % 7)
 
 
 def hair(face: FaceModel, look: Look) -> Part:
@@ -59,7 +64,8 @@ def hair(face: FaceModel, look: Look) -> Part:
     used, index = np.unique(triangles, return_inverse=True)
     depth = inside[used]
     rise = look.hair_depth * (1 - np.exp(-np.maximum(depth, 0) / 16)) / 1000
-    rise *= 1 + 0.25 * np.clip(face.mean[used, 1] / 0.1, 0, 1)
+    top = np.clip((face.mean[used, 1] - 0.05) / 0.07, 0, 1)
+    rise *= (1 + 0.25 * top) if look.feminine else (0.5 + 0.75 * top)
     waves = 0.0012 * np.sin(face.mean[used] @ np.array([90.0, 70, 110]) + look.seed % 11)
     points = face.mean[used] + face.normals(face.mean)[used] * (rise + waves * (depth > 4))[:, None]
     shell = Part(points, index.reshape(-1, 3), np.ones(len(used)), depth)
@@ -78,15 +84,15 @@ def hair_anchor(face: FaceModel, look: Look) -> np.ndarray:
 def _curtain(look: Look) -> Part:
     rows, columns = 16, 46
     down, around = np.meshgrid(np.linspace(0, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
-    angle = np.radians(180 + around * (118 - 5 * down))
+    angle = np.radians(180 + around * (127 - 9 * down))
     length = 150 + look.seed % 40
     y = 52 - down * length
     thick = look.hair_depth * (0.55 + 0.5 * np.sin(np.pi * np.clip(down * 0.9 + 0.1, 0, 1)))
     narrow = 1 - 0.10 * np.clip((down - 0.35) / 0.65, 0, 1)
-    radius_x, radius_z = (74 + thick) * narrow, (86 + thick) * narrow
+    radius_x, radius_z = (69 + thick) * narrow, (84 + thick) * narrow
     wave = 3.0 * np.sin(9 * angle + 5 * down + look.seed % 5) * down
     x, z = (radius_x + wave) * np.sin(angle), -14 + (radius_z + wave) * np.cos(angle)
-    edge = (1 - np.abs(around)) * 90
+    edge = (1 - np.abs(around)) * 130
     inside = np.minimum(edge, (1 - down) * 60) + 1.5
     points = np.stack([x, y + shape.EYE_LINE, z], -1).reshape(-1, 3) / 1000
     follow = 1 - 0.75 * np.clip((down - 0.55) / 0.45, 0, 1)
@@ -164,7 +170,7 @@ def paint_backdrop(look: Look, size: int) -> np.ndarray:
     room = np.multiply.outer(1.1 - 0.45 * y + 0.15 * look.light_side * (x - 0.5), linear(look.backdrop))
     for _ in range(int(rng.integers(4, 9))):
         cx, cy, w, h = rng.uniform(0, 1), rng.uniform(0, 0.8), rng.uniform(0.05, 0.3), rng.uniform(0.1, 0.5)
-        tint = linear(np.clip(np.array(look.backdrop) * rng.uniform(0.6, 1.45, 3), 0, 1))
+        tint = linear(np.clip(np.array(look.backdrop) * rng.uniform(0.7, 1.3) * rng.uniform(0.93, 1.07, 3), 0, 1))
         room = np.where(((np.abs(x - cx) < w / 2) & (np.abs(y - cy) < h / 2))[..., None], 0.5 * room + 0.5 * tint, room)
     return np.clip(gaussian_filter(room, (size / 45, size / 45, 0)), 0, 1).astype(np.float32)
 

@@ -96,6 +96,6 @@ def _voice(language: str, feminine: bool, index: int, rng: np.random.Generator) 
 def _style(rng: np.random.Generator) -> Style:
     return Style(
         jaw=rng.uniform(0.8, 1.15), lips=rng.uniform(0.8, 1.15), smile=rng.uniform(0.02, 0.25), lopsided=rng.uniform(-0.7, 0.7),
-        blink_every=rng.uniform(2.2, 4.5), brows=rng.uniform(0.2, 0.8), yaw=rng.uniform(4, 8), pitch=rng.uniform(2, 4),
+        blink_every=rng.uniform(2.2, 4.5), lids=rng.uniform(0.04, 0.2), brows=rng.uniform(0.2, 0.8), yaw=rng.uniform(4, 8), pitch=rng.uniform(2, 4),
         roll=rng.uniform(1.2, 2.8), nod=rng.uniform(0.8, 2.5),
     )

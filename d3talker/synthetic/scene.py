@@ -9,7 +9,7 @@ import numpy as np
 from d3talker.motion import head_shape as shape
 from d3talker.motion.face import FaceModel
 from d3talker.motion.normals import vertex_normals
-from d3talker.motion.zbuffer import Raster, rasterize
+from d3talker.motion.zbuffer import rasterize
 from d3talker.synthetic import bodies, skin
 from d3talker.synthetic.acting import Performance
 from d3talker.synthetic.looks import Look
@@ -44,7 +44,7 @@ class Scene:
         hair, torso = bodies.hair(face, look), bodies.torso()
         head_shift = face.vertices(look.identity, np.zeros(len(face.expression_names))) - face.mean
         self._still = np.concatenate([torso.points * [0.9 if look.feminine else 1.0, 1, 1], hair.points + head_shift[bodies.hair_anchor(face, look)]])
-        count, neck = len(face.mean), _smooth((-110 - (face.mean[:, 1] * 1000 - shape.EYE_LINE)) / 50)
+        count, neck = len(face.mean), _smooth((-116 - (face.mean[:, 1] * 1000 - shape.EYE_LINE)) / 46)
         self._follow = np.concatenate([1 - neck, torso.follow, hair.follow])[:, None]
         materials = self._head_materials()
         triangles = np.concatenate([face.triangles, torso.triangles + count, hair.triangles + count + len(torso.points)])
@@ -59,8 +59,10 @@ class Scene:
             lights=_lights(look), ambient=((0.30, 0.32, 0.36), (0.16, 0.13, 0.12)),
             hair=tuple(skin.linear(look.hair).tolist()), iris=tuple((skin.linear(look.iris) * 1.3).tolist()),
         )
-        below = np.isin(materials, (Material.NECK,))
-        self._torso_only = np.concatenate([np.flatnonzero(below), len(face.triangles) + np.arange(len(torso.triangles))])
+        torso_only = np.concatenate([materials == Material.NECK, np.ones(len(torso.triangles), bool)]).nonzero()[0]
+        self._below = self._surfaces._replace(
+            triangles=self._surfaces.triangles[torso_only], materials=self._surfaces.materials[torso_only], first_hair=len(torso_only),
+        )
         self._backdrop = bodies.paint_backdrop(look, size)
         self.background = _encode(self._backdrop)
 
@@ -98,14 +100,17 @@ class Scene:
         return shade(opaque, hair, normals, gaze, s)
 
     def _draw_torso(self, camera: np.ndarray, normals: np.ndarray, gaze: np.ndarray) -> np.ndarray:
-        size, s = self.size * SAMPLES, self._surfaces
-        raster = rasterize(self.project(camera, size), s.triangles[self._torso_only], size, size, perspective=True)
-        raster = Raster(np.where(raster.triangle >= 0, self._torso_only[raster.triangle], -1).astype(np.int32), raster.barycentric, raster.depth)
-        nothing = Raster(np.full_like(raster.triangle, -1), raster.barycentric, raster.depth)
-        shaded = shade(raster, nothing, normals, gaze, s)
+        size, s = self.size * SAMPLES, self._below
+        pixels = self.project(camera, size)
+        top = int(np.clip(pixels[:, s.triangles, 1].min() // SAMPLES, 0, self.size - 1))  # rows above it stay empty
+        pixels[..., 1] -= top * SAMPLES
+        raster = rasterize(pixels, s.triangles, size - top * SAMPLES, size, perspective=True)
+        shaded = shade(raster, None, normals, gaze, s)
         color, cover = _shrink(shaded.color), _shrink(shaded.cover[..., None])
-        alpha = np.round(cover * 255).astype(np.uint8)
-        return np.concatenate([_encode(color / np.maximum(cover, 1e-6)) * (alpha > 0), alpha], -1)
+        out = np.zeros((len(camera), self.size, self.size, 4), np.uint8)
+        out[:, top:, :, 3:] = np.round(cover * 255)
+        out[:, top:, :, :3] = _encode(color / np.maximum(cover, 1e-6)) * (out[:, top:, :, 3:] > 0)
+        return out
 
     def _head_materials(self) -> np.ndarray:
         names = np.array([MATERIALS.get(name, Material.SKIN) for name in self.face.region_names])

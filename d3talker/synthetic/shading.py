@@ -61,8 +61,8 @@ class Shaded(NamedTuple):
     normals: np.ndarray
 
 
-def shade(opaque: Raster, hair: Raster, normals: np.ndarray, gaze: np.ndarray, surfaces: Surfaces) -> Shaded:
-    """Shade two Rasters of the same batch, hair over everything else; normals [B,V,3], gaze [B,2] mm."""
+def shade(opaque: Raster, hair: Raster | None, normals: np.ndarray, gaze: np.ndarray, surfaces: Surfaces) -> Shaded:
+    """Shade two Rasters of the same batch, hair (if any) over everything else; normals [B,V,3], gaze [B,2] mm."""
     size = opaque.triangle.shape
     out = Shaded(
         np.zeros((*size, 3), np.float32), np.zeros(size, np.float32), np.zeros(size, np.uint8), np.zeros(size, np.bool_),
@@ -70,8 +70,11 @@ def shade(opaque: Raster, hair: Raster, normals: np.ndarray, gaze: np.ndarray, s
     )
     normals, gaze = np.ascontiguousarray(normals, np.float32), np.ascontiguousarray(gaze, np.float64)
 
+    bald = (np.zeros((0, 0), np.int32), np.zeros((0, 0, 3), np.float32), np.zeros((0, 0), np.float32))
+
     def one(b: int) -> None:
-        seen, over = ((r.triangle[b], r.barycentric[b], r.depth[b]) for r in (opaque, hair))
+        seen = (opaque.triangle[b], opaque.barycentric[b], opaque.depth[b])
+        over = (hair.triangle[b], hair.barycentric[b], hair.depth[b]) if hair else bald
         _shade_frame(seen, over, normals[b], gaze[b], surfaces, tuple(part[b] for part in out))
 
     with ThreadPoolExecutor(get_num_threads()) as pool:
@@ -164,7 +167,7 @@ def _eye(p, gaze, iris):  # type: ignore[no-untyped-def]
     dx, dy = x - (gaze[0] if p[0] > 0 else -gaze[0]), y - gaze[1] - 0.4
     r, angle = np.hypot(dx, dy), np.arctan2(dy, dx)
     lid = 1 - 0.5 * _clip((y - 1.0) / 5.0) - 0.25 * _clip((-1.5 - y) / 4.0)
-    white = _lerp((0.62, 0.58, 0.56), (0.50, 0.32, 0.30), _clip((abs(x) - 8.0) / 7.0))
+    white = _lerp((0.50, 0.47, 0.45), (0.40, 0.26, 0.24), _clip((abs(x) - 8.0) / 7.0))
     rays = 0.85 + 0.15 * np.sin(angle * 23.0) + 0.1 * np.sin(angle * 41.0 + 1.0)
     ring = (1 - 0.65 * _clip((r - 4.6) / 1.3)) * (1.25 - 0.05 * r) * rays
     colored = _lerp(white, (iris[0] * ring, iris[1] * ring, iris[2] * ring), _clip((6.1 - r) / 0.7))
@@ -184,7 +187,7 @@ def _teeth(p):  # type: ignore[no-untyped-def]
         if a <= along < b:
             gap, off = min(along - a, b - along), ((along - (a + b) / 2) / ((b - a) / 2)) ** 2
     gum = _clip((y - (-62.6 - 1.6 * off)) / 0.7 if upper else ((-83.2 + 1.4 * off) - y) / 0.7)
-    depth = min(max((z - 72.0) / 22.0, 0.25), 1.0)
+    depth = min(max((z - 66.0) / 24.0, 0.3), 1.0)
     shade = (0.62 + 0.38 * min(gap / 0.7, 1.0)) * depth * depth
     return _times(_lerp((0.70, 0.66, 0.57), (0.42, 0.16, 0.16), gum), shade)
 
@@ -206,8 +209,8 @@ def _surface(material, p, gaze, surfaces):  # type: ignore[no-untyped-def]
         if surfaces.cloth[int(min(max(row + 0.5, 0), surfaces.cloth.shape[0] - 1)), int(min(max(column + 0.5, 0), surfaces.cloth.shape[1] - 1))]:
             return color, _TORSO, 0.2, 0.02, 14.0, 0.0
         return color, _NECK, 0.25, 0.055, 14.0, 0.14
-    deep = min(max((p[2] * 1000 - 55.0) / 42.0, 0.04), 1.0)
-    tint = (0.50, 0.20, 0.20) if material == _M_TONGUE else (0.34, 0.10, 0.10)
+    deep = min(max((p[2] * 1000 - 45.0) / 45.0, 0.12), 1.0)
+    tint = (0.50, 0.20, 0.20) if material == _M_TONGUE else (0.36, 0.12, 0.11)
     return _times(tint, deep * deep), _MOUTH, 0.4, 0.06, 20.0, 0.0
 
 
@@ -239,7 +242,7 @@ def _shade_frame(seen, hair, normals, gaze, surfaces, out):  # type: ignore[no-u
     for y in range(cover.shape[0]):
         for x in range(cover.shape[1]):
             alpha = 0.0
-            face = hair[0][y, x]
+            face = hair[0][y, x] if hair[0].size else -1
             if face >= 0 and hair[2][y, x] < seen[2][y, x] + 0.0015:
                 face += surfaces.first_hair
                 i, j, k = triangles[face, 0], triangles[face, 1], triangles[face, 2]
