@@ -77,10 +77,12 @@ def score(
 
 def score_predictions(
     predictions: Predictions, reference: Predictions | None, subject: Subject | None, metrics: Sequence[str], *,
-    weights: Path | None = None, download: bool = False, device: str = "cpu", seed: int = 0,
+    audio: np.ndarray | None = None, weights: Path | None = None, download: bool = False, device: str = "cpu",
+    seed: int = 0,
 ) -> dict[str, MetricResult]:
-    """Score a predictions folder against a reference's; region masks come from the subject's parsing where it has one.
+    """Score a predictions folder against a reference's.
 
+    Region masks come from the subject's parsing where it has one, sound from the folder unless `audio` is given.
     Cross-driven predictions are scored without a reference.  Raises UserError when frame counts, sizes or first
     frames differ.
     """
@@ -100,8 +102,9 @@ def score_predictions(
         if regional and subject is not None and _parsed(subject, ours.first_img_id):
             masks = subject_masks(subject, range(ours.first_img_id, ours.first_img_id + ours.frames))
     return score(
-        predictions.frames(), None if reference is None else reference.frames(), metrics, audio=predictions.audio(),
-        masks=masks, weights=weights, download=download, device=device, seed=seed,
+        predictions.frames(), None if reference is None else reference.frames(), metrics,
+        audio=predictions.audio() if audio is None else audio, masks=masks, weights=weights, download=download,
+        device=device, seed=seed,
     )
 
 
