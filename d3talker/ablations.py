@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from d3talker.config import Config
 from d3talker.errors import UserError
 
 
@@ -47,3 +48,8 @@ def ablation(name: str) -> Row:
 def same_setting(name: str) -> list[str]:
     """All rows that train the same model as `name`, itself included, in table order."""
     return [other for other, row in ABLATIONS.items() if row.switches == ablation(name).switches]
+
+
+def ablated(config: Config, name: str) -> Config:
+    """The configuration with the switches of the row called `name`; raises UserError that lists the names."""
+    return replace(config, ablation=replace(config.ablation, **ablation(name).switches))

@@ -7,8 +7,9 @@ InsTaG speaks, the comment says "ours".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, cast, get_type_hints
 
 from d3talker.errors import UserError
 
@@ -246,6 +247,18 @@ MINI = replace(
 )
 PRESETS: dict[str, Config] = {"mini": MINI, "paper": PAPER}
 Preset = Literal["mini", "paper"]
+
+
+def preset_default(args: Sequence[str], default: Preset) -> tuple[Preset, Config]:
+    """The preset that a command line names with --preset, or `default`, and its configuration; raises UserError for another."""
+    name: str = default
+    for index, arg in enumerate(args):
+        flag, _, value = arg.partition("=")
+        if flag == "--preset":
+            name = value or (args[index + 1] if index + 1 < len(args) else "")
+    if name not in PRESETS:
+        raise UserError(f"there is no preset '{name}'; choose one of {', '.join(PRESETS)}")
+    return cast(Preset, name), PRESETS[name]
 
 
 def check(config: Config) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from d3talker import checkpoint
+from d3talker.audio.features import extract
 from d3talker.config import REGIONS, Config, from_dict
 from d3talker.errors import UserError
 from d3talker.gaussians import Gaussians
@@ -25,6 +26,7 @@ from d3talker.talker import Camera, General, Identity, Talker, compose, device_o
 from d3talker.training.adapt import CHECKPOINT, load_model
 from d3talker.training.dataset import AudioStatistics, Drive, drive
 from d3talker.training.pictures import image
+from d3talker.video import FPS, SAMPLE_RATE, read_audio
 
 
 class TrainedTalker:
@@ -49,19 +51,31 @@ class TrainedTalker:
         self.anchors = {region: self.talker.anchors(region) for region in REGIONS}
 
     def drive(self, subject: Subject, frames: Sequence[Frame]) -> Drive:
-        """Signals for `frames` of a subject: from sound alone, unless the configuration names an oracle (paper 3.2)."""
+        """Signals of `frames` of a subject: from its sound alone, unless the configuration names an oracle (paper 3.2)."""
         s = self.config.signals
         rows = np.array([frame.aud_id for frame in frames])
         features = subject.features(self.feature_name)
         if rows.max() >= len(features):
             raise UserError(f"{subject.root} has audio features for {len(features)} frames, frame {rows.max()} is asked for")
-        audio = self.statistics.apply(features)[rows]
-        expression = subject.expression()[rows] if s.motion_source == "tracked" else self.motion.predict(audio)
-        if s.eyes == "video":
-            eyes = read_action_units(subject.layout.action_units)[rows]
-        else:
-            eyes = self.eyes[ping_pong(len(self.eyes), len(rows))] if s.eyes == "loop" else np.zeros((len(rows), 6), np.float32)
-        return drive(subject.identity(), expression, audio, eyes, s, self.device)
+        tracked = subject.expression()[rows] if s.motion_source == "tracked" else None
+        filmed = read_action_units(subject.layout.action_units)[rows] if s.eyes == "video" else None
+        return self._drive(subject, features[rows], tracked, filmed)
+
+    def drive_by(self, subject: Subject, features: np.ndarray) -> Drive:
+        """Signals from the audio features [T, 16, 29] of any sound."""
+        s = self.config.signals
+        if s.motion_source == "tracked" or s.eyes == "video":
+            raise UserError("a foreign sound has no video to track motion or eyes in; use motion-source predicted and eyes loop")
+        return self._drive(subject, features, None, None)
+
+    def _drive(
+        self, subject: Subject, features: np.ndarray, tracked: np.ndarray | None, filmed: np.ndarray | None
+    ) -> Drive:
+        audio = self.statistics.apply(features)
+        expression = self.motion.predict(audio) if tracked is None else tracked
+        looped = self.eyes[ping_pong(len(self.eyes), len(audio))]
+        eyes = filmed if filmed is not None else looped * (self.config.signals.eyes == "loop")
+        return drive(subject.identity(), expression, audio, eyes, self.config.signals, self.device)
 
     @torch.no_grad()
     def frame(self, signals: Drive, index: int, camera: Camera, back: Tensor) -> Tensor:
@@ -75,10 +89,32 @@ class TrainedTalker:
 
 def render_self(trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], out: Path, notes: list[str]) -> None:
     """Write the predictions folder of the self-driven setting: the frames' own sound, pose, torso and background."""
-    signals = trained.drive(subject, frames)
+    _render(trained, subject, frames, trained.drive(subject, frames), out, "self", clip_sound(subject, frames), notes)
+
+
+def render_cross(
+    trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], audio_file: Path, out: Path, notes: list[str]
+) -> None:
+    """Write the predictions folder of the cross-driven setting: any sound, over the poses of `frames` back and forth.
+
+    Raises UserError when the sound cannot be read, is shorter than a frame, or its features cannot be made here.
+    """
+    audio = read_audio(audio_file)
+    count = len(audio) * FPS // SAMPLE_RATE
+    if count == 0:
+        raise UserError(f"{audio_file} is shorter than one frame; give a longer sound")
+    signals = trained.drive_by(subject, extract(trained.feature_name, audio, count))
+    poses = [frames[index] for index in ping_pong(len(frames), count)]
+    _render(trained, subject, poses, signals, out, "cross", audio[:count * SAMPLE_RATE // FPS], notes)
+
+
+def _render(
+    trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], signals: Drive, out: Path,
+    setting: Literal["self", "cross"], audio: np.ndarray, notes: list[str],
+) -> None:
     writer = PredictionsWriter(
-        out, method="d3talker", subject=subject.name, setting="self", first_img_id=frames[0].img_id,
-        torso_mode="gt", source="d3talker", audio=clip_sound(subject, frames), notes=notes,
+        out, method="d3talker", subject=subject.name, setting=setting, first_img_id=frames[0].img_id, torso_mode="gt",
+        source="d3talker", audio=audio, notes=notes,
     )
     with writer:
         for index, frame in enumerate(track(frames, f"rendering {subject.name}")):
