@@ -228,12 +228,12 @@ def add_teeth_and_tongue(mesh: Mesh) -> None:
         high = edge - top
         rows = [(top, -1), (top + 0.28 * high, 0.4), (top + 0.65 * high, 0.6), (edge, 0), (edge, -3), (top, -6)]
         bend = (0.006 if share == 0 else -0.006) * np.abs(x) ** 1.5
-        points = [np.stack([x * (1 - 0.02 * (dz < -2)), y + bend, z + dz], -1) for y, dz in rows]
-        mesh.grid(np.stack([mesh.add(row, "teeth", share) for row in points]), flip=share == 0.0)
+        lines = [np.stack([x * (1 - 0.02 * (dz < -2)), y + bend, z + dz], -1) for y, dz in rows]
+        mesh.grid(np.stack([mesh.add(line, "teeth", share) for line in lines]), flip=share == 0.0)
     u, v = np.meshgrid(np.linspace(-1, 1, 13), np.linspace(0, 1, 12))
     width = 19 * np.sqrt(np.clip(1 - (np.clip(v - 0.45, 0, 1) / 0.56) ** 2, 0.01, 1))
-    top = -79 + 4 * np.sin(np.pi * v * 0.85) - 5 * u**2 - 5.5 * v**6 - 0.8 * np.exp(-((u / 0.12) ** 2))
-    points = np.stack([u * width, top, 44 + 43 * v], -1)
+    back = -79 + 4 * np.sin(np.pi * v * 0.85) - 5 * u**2 - 5.5 * v**6 - 0.8 * np.exp(-((u / 0.12) ** 2))
+    points = np.stack([u * width, back, 44 + 43 * v], -1)
     grid = mesh.add(points.reshape(-1, 3), "tongue", 1.0).reshape(u.shape)
     mesh.grid(grid, flip=True)
 

@@ -74,8 +74,8 @@ def front_directions(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return point / length[:, None]
 
 
-def bump(x: np.ndarray, y: np.ndarray, cx: float, cy: float, sx: float, sy: float) -> np.ndarray:
-    """Gaussian window around (cx, cy)."""
+def bump(x: np.ndarray | float, y: np.ndarray | float, cx: float, cy: float, sx: float, sy: float) -> np.ndarray:
+    """Gaussian window around (cx, cy) of widths (sx, sy); give 0 for a coordinate that does not matter."""
     return np.exp(-0.5 * (((x - cx) / sx) ** 2 + ((y - cy) / sy) ** 2))
 
 

@@ -7,7 +7,7 @@ from numba import njit, prange
 
 
 def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Unit normals [...,V,3] float32 of vertices [...,V,3], area-weighted over the adjacent triangles [F,3]; 0 where none."""
+    """Unit normals [...,V,3] float32 of vertices [...,V,3], area-weighted over their triangles [F,3]; 0 where none."""
     flat = np.ascontiguousarray(vertices, np.float32).reshape(-1, *vertices.shape[-2:])
     out = np.zeros_like(flat)
     _normals(flat, np.ascontiguousarray(triangles, np.int32), out)

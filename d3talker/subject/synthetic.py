@@ -1,4 +1,4 @@
-"""`d3talker synth`: talking people out of thin air, in subject folders like those of `prepare`, with exact truth beside them."""
+"""`d3talker synth`: talking people out of thin air, in subject folders like those of `prepare`, with exact truth."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ TRUTH = {
     "pncc/{i}.png": "PNCC of the expression at zero pose, 64 pixels",
     "landmarks.npy": "[T, 68, 2] projected model landmarks in pixels, centre of the top-left pixel at (0, 0)",
     "expression.npy, identity.npy": "coefficients of the embedded head",
-    "euler.npy, translation.npy": "head to camera, x_camera = Rx(a) Ry(b) Rz(-c) x_head + t, radians and metres, OpenGL axes",
-    "gaze.npy": "[T, 2] shift of the iris in mm, right and up", "phonemes.json": "IPA symbol, start and end in seconds",
+    "euler.npy, translation.npy": "head to camera, x_camera = Rx(a) Ry(b) Rz(-c) x_head + t, rad, m, OpenGL axes",
+    "gaze.npy": "[T, 2] shift of the iris in mm, right and up",
+    "phonemes.json": "IPA symbol, start and end in seconds",
 }
 
 
@@ -61,7 +62,7 @@ class SynthConfig:
 
 
 def run(config: SynthConfig) -> None:
-    """Make all subjects; those that are complete already stay.  Raises UserError for sizes and lengths that make no sense."""
+    """Make all subjects; those that are complete already stay.  Raises UserError for senseless arguments."""
     if not 1 <= config.identities <= 1000:
         raise UserError(f"--identities is {config.identities}; give 1 to 1000")
     for index in range(config.identities):
@@ -72,8 +73,9 @@ def run(config: SynthConfig) -> None:
 def make_subject(out: Path, seed: int = 0, seconds: float = 33.0, size: int = 256, index: int = 0) -> Path:
     """Make one person's subject folder `out` and return it: `index` picks the person of the group with this seed.
 
-    Writes everything that `prepare` writes, `<name>.mp4` with sound, `teeth_mask/`, and `truth/` (see TRUTH).  A folder that these
-    arguments made already is left alone.  Raises UserError for arguments out of range, or where `out` holds something else.
+    Writes everything that `prepare` writes, `<name>.mp4` with sound, `teeth_mask/`, and `truth/` (see TRUTH).  A folder
+    that these arguments made already is left alone.  Raises UserError for arguments out of range, or where `out` holds
+    something else.
     """
     _check(seconds, size)
     mark = {"version": __version__, "seed": seed, "index": index, "seconds": seconds, "size": size}
@@ -143,7 +145,12 @@ class _Writer:
         test, _ = test_split(frames)
         for split, part in (("train", rows[:-test]), ("val", rows[-test:])):
             write_json(self.layout.transforms(split), transforms(FOCAL * self.size, (self.size, self.size), part))
-        arrays = {"expression": performance.expression, "identity": self.look.identity, "euler": performance.euler, "translation": move}
+        arrays = {
+            "expression": performance.expression,
+            "identity": self.look.identity,
+            "euler": performance.euler,
+            "translation": move,
+        }
         for name, values in {**arrays, "gaze": performance.gaze}.items():
             write_npy(self.folder / "truth" / f"{name}.npy", values.astype(np.float32))
         write_npy(self.layout.expression, performance.expression.astype(np.float32))
@@ -162,10 +169,14 @@ class _Writer:
             for start, batch in _batches(scene, performance, total):
                 _finish(waiting)
                 waiting = [pool.submit(self._frame, start + k, batch, k) for k in range(len(batch.image))]
-                colors = pncc(self.face, self.look.identity, performance.expression[start:start + len(batch.image)], PNCC_SIZE)
+                colors = pncc(
+                    self.face, self.look.identity, performance.expression[start : start + len(batch.image)], PNCC_SIZE
+                )
                 for k, image in enumerate(batch.image):
                     video.write(image)
-                    write_image(self.folder / "truth" / "pncc" / f"{start + k}.png", np.round(colors[k] * 255).astype(np.uint8))
+                    write_image(
+                        self.folder / "truth" / "pncc" / f"{start + k}.png", np.round(colors[k] * 255).astype(np.uint8)
+                    )
                 landmarks.append(batch.landmarks)
                 bar.step(len(batch.image))
             _finish(waiting)
@@ -191,18 +202,38 @@ class _Writer:
         teeth.parent.mkdir(exist_ok=True)
         np.save(teeth, batch.teeth[k])
         seen = (batch.depth[k] > 0)[..., None]
-        write_image(self.folder / "truth" / "normals" / f"{i}.png", (np.round(batch.normals[k] * 127.5 + 127.5) * seen).astype(np.uint8))
+        write_image(
+            self.folder / "truth" / "normals" / f"{i}.png",
+            (np.round(batch.normals[k] * 127.5 + 127.5) * seen).astype(np.uint8),
+        )
         depth = self.folder / "truth" / "depth" / f"{i}.png"
         depth.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(depth), np.round(batch.depth[k] / DEPTH_UNIT).astype(np.uint16))
 
     def meta(self, mark: dict[str, object], frames: int, said: list[str]) -> None:
         test, rule = test_split(frames)
-        write_json(self.layout.meta, {
-            "schema": SCHEMA, "name": self.name, "kind": "synthetic", "synthetic": True, "fps": FPS, "size": self.size, "frames": frames,
-            "test_frames": test, "test_rule": rule, "palette": "talkinggaussian", "features": ["mel"], "face_model": self.face.name,
-            "focal": FOCAL * self.size, "voice": asdict(self.look.voice), "sentences": said, "truth": TRUTH, "synth": mark,
-        })
+        write_json(
+            self.layout.meta,
+            {
+                "schema": SCHEMA,
+                "name": self.name,
+                "kind": "synthetic",
+                "synthetic": True,
+                "fps": FPS,
+                "size": self.size,
+                "frames": frames,
+                "test_frames": test,
+                "test_rule": rule,
+                "palette": "talkinggaussian",
+                "features": ["mel"],
+                "face_model": self.face.name,
+                "focal": FOCAL * self.size,
+                "voice": asdict(self.look.voice),
+                "sentences": said,
+                "truth": TRUTH,
+                "synth": mark,
+            },
+        )
 
 
 def _batches(scene: Scene, performance: Performance, total: int) -> Iterator[tuple[int, Pictures]]:
@@ -221,7 +252,10 @@ def _write_track(path: Path, look: Look, performance: Performance, focal: float)
     import torch
 
     values = {
-        "id": look.identity[None], "exp": performance.expression, "euler": performance.euler, "trans": performance.translation * 10,
+        "id": look.identity[None],
+        "exp": performance.expression,
+        "euler": performance.euler,
+        "trans": performance.translation * 10,
         "focal": np.array([focal]),
     }
     buffer = io.BytesIO()  # torch.save writes a path's own name into the file, which would change the bytes

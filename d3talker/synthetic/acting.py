@@ -1,4 +1,4 @@
-"""How a synthetic person moves: expression, head pose, gaze and body sway of every frame, from the phonemes and a style."""
+"""How a synthetic person moves: expression, head pose, gaze and body sway of every frame, from phonemes and a style."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from d3talker.synthetic.speech import Phoneme
 from d3talker.video import FPS
 
 PIVOT = np.array([0.0, -0.095, -0.012])  # the head turns about the top of the neck
-LEAD = 0.045  # seconds by which the mouth is ahead of espeak-ng's phoneme marks, which makes lips and sound agree at lag 0
+LEAD = 0.045  # seconds by which the mouth is ahead of espeak-ng's marks, so that lips and sound agree at lag 0
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Style:
 
 @dataclass(frozen=True)
 class Performance:
-    """Everything that moves, per frame: expression [T,E], euler [T,3] rad (Rx Ry Rz(-c)), translation [T,3] m (head to camera,
-    OpenGL axes), gaze [T,2] in mm of the iris on the eyeball, sway [T,3] m of the torso."""
+    """Everything that moves, per frame: expression [T,E], euler [T,3] rad (Rx Ry Rz(-c)), translation [T,3] m (head to
+    camera, OpenGL axes), gaze [T,2] in mm of the iris on the eyeball, sway [T,3] m of the torso."""
 
     expression: np.ndarray
     euler: np.ndarray
@@ -58,7 +58,12 @@ def rotation(euler: np.ndarray) -> np.ndarray:
 
 
 def perform(
-    phonemes: Sequence[Phoneme], frames: int, face: FaceModel, style: Style, camera: np.ndarray, rng: np.random.Generator,
+    phonemes: Sequence[Phoneme],
+    frames: int,
+    face: FaceModel,
+    style: Style,
+    camera: np.ndarray,
+    rng: np.random.Generator,
 ) -> Performance:
     """Act out `frames` frames at 25 fps; `camera` [3] m is the head's rest position before the camera (OpenGL axes)."""
     times = (np.arange(frames) + 0.5) / FPS + LEAD
@@ -90,7 +95,10 @@ def _drift(frames: int, seconds: float, rng: np.random.Generator) -> np.ndarray:
     """Smooth noise [T] of unit deviation over a long clip, slow and a little quicker parts mixed."""
     pad = 8 * FPS
     noise = rng.normal(size=(2, frames + 2 * pad))
-    slow, quick = (gaussian_filter1d(row, s * FPS) * np.sqrt(2 * np.sqrt(np.pi) * s * FPS) for row, s in zip(noise, (seconds, seconds / 4)))
+    slow, quick = (
+        gaussian_filter1d(row, s * FPS) * np.sqrt(2 * np.sqrt(np.pi) * s * FPS)
+        for row, s in zip(noise, (seconds, seconds / 4))
+    )
     return (0.95 * slow + 0.22 * quick)[pad:pad + frames]
 
 
@@ -110,11 +118,18 @@ def _moods(frames: int, style: Style, stress: np.ndarray, rng: np.random.Generat
     brows = np.clip(style.brows * (0.35 * _drift(frames, 1.2, rng) + 0.5 * accent), 0, 0.9)
     frown = np.clip(style.brows * 0.5 * _drift(frames, 1.4, rng) - 0.1, 0, 0.6)
     return {
-        "smile_left": smile * (1 + 0.5 * style.lopsided), "smile_right": smile * (1 - 0.5 * style.lopsided),
-        "brow_inner_up": brows, "brow_up_left": 0.8 * brows, "brow_up_right": 0.8 * brows, "brow_down": frown * (brows < 0.15),
-        "eyes_wide": 0.5 * brows, "squint": 0.6 * smile + 0.3 * frown,
-        "cheek_raise_left": 0.5 * smile, "cheek_raise_right": 0.5 * smile,
-        "jaw_left": np.clip(0.06 * style.lopsided * stress, 0, 1), "jaw_right": np.clip(-0.06 * style.lopsided * stress, 0, 1),
+        "smile_left": smile * (1 + 0.5 * style.lopsided),
+        "smile_right": smile * (1 - 0.5 * style.lopsided),
+        "brow_inner_up": brows,
+        "brow_up_left": 0.8 * brows,
+        "brow_up_right": 0.8 * brows,
+        "brow_down": frown * (brows < 0.15),
+        "eyes_wide": 0.5 * brows,
+        "squint": 0.6 * smile + 0.3 * frown,
+        "cheek_raise_left": 0.5 * smile,
+        "cheek_raise_right": 0.5 * smile,
+        "jaw_left": np.clip(0.06 * style.lopsided * stress, 0, 1),
+        "jaw_right": np.clip(-0.06 * style.lopsided * stress, 0, 1),
     }
 
 

@@ -14,18 +14,31 @@ from d3talker.synthetic.looks import Look
 from d3talker.synthetic.skin import AXIS_Z, linear
 
 # Height in mm above the eye line, half width, half depth, z of the centre.
-_TORSO = np.array([
-    [-80, 45, 40, -14], [-108, 46, 41, -14], [-128, 48, 43, -15], [-142, 53, 46, -16], [-152, 66, 50, -18], [-161, 92, 55, -20],
-    [-171, 124, 61, -22], [-184, 156, 68, -24], [-202, 181, 74, -25], [-226, 196, 80, -26], [-262, 203, 88, -26], [-320, 204, 97, -26],
-    [-420, 200, 104, -26],
-], float)
+_TORSO = np.array(
+    [
+        [-80, 45, 40, -14],
+        [-108, 46, 41, -14],
+        [-128, 48, 43, -15],
+        [-142, 53, 46, -16],
+        [-152, 66, 50, -18],
+        [-161, 92, 55, -20],
+        [-171, 124, 61, -22],
+        [-184, 156, 68, -24],
+        [-202, 181, 74, -25],
+        [-226, 196, 80, -26],
+        [-262, 203, 88, -26],
+        [-320, 204, 97, -26],
+        [-420, 200, 104, -26],
+    ],
+    float,
+)
 TORSO_BOX = (-215.0, 215.0, -425.0, -75.0)  # mm: x and y range of the torso's picture
 
 
 @dataclass(frozen=True)
 class Part:
-    """Extra mesh in metres: rest points [V,3], triangles [F,3], how firmly each vertex follows the head (1) or torso (0), and
-    `inside` [V], mm by which a vertex lies within the hair (0 elsewhere)."""
+    """Extra mesh in metres: rest points [V,3], triangles [F,3], how firmly each vertex follows the head (1) or torso
+    (0), and `inside` [V], mm by which a vertex lies within the hair (0 elsewhere)."""
 
     points: np.ndarray
     triangles: np.ndarray
@@ -43,7 +56,7 @@ def grid_triangles(rows: int, columns: int, wrap: bool) -> np.ndarray:
 
 
 def hair_inside(points: np.ndarray, look: Look) -> np.ndarray:
-    """Millimetres [V] by which points of the mean head (metres) lie above the hairline; negative on the face and neck."""
+    """Millimetres [V] by which points of the mean head (metres) lie above the hairline; negative below."""
     x, y, z = points[:, 0] * 1000, points[:, 1] * 1000 - shape.EYE_LINE, (points[:, 2] - AXIS_Z) * 1000
     angle = np.degrees(np.abs(np.arctan2(x, z)))
     if look.fringe:
@@ -52,7 +65,9 @@ def hair_inside(points: np.ndarray, look: Look) -> np.ndarray:
         front = [64, 63, 56, 46, 34]
     else:
         front = [66, 71, 64, 48, 32]
-    line = PchipInterpolator([0, 20, 36, 47, 56, 65, 73, 81, 90, 104, 116, 138, 180], [*front, 14, -6, -16, 8, 6, -22, -46, -54])
+    line = PchipInterpolator(
+        [0, 20, 36, 47, 56, 65, 73, 81, 90, 104, 116, 138, 180], [*front, 14, -6, -16, 8, 6, -22, -46, -54]
+    )
     return y - line(angle) + 1.5 * np.sin(angle * 0.9 + look.seed % 7)
 
 
@@ -108,7 +123,9 @@ def torso() -> Part:
     x = width * np.sign(np.sin(turn)) * np.abs(np.sin(turn)) ** power
     z = centre + depth * np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** power
     chest = 8 * np.exp(-(((fine[:, None] + 300) / 60) ** 2)) * np.clip(np.cos(turn), 0, 1)
-    points = np.stack([x, np.broadcast_to(fine[:, None] + shape.EYE_LINE, x.shape), z + chest], -1).reshape(-1, 3) / 1000
+    points = (
+        np.stack([x, np.broadcast_to(fine[:, None] + shape.EYE_LINE, x.shape), z + chest], -1).reshape(-1, 3) / 1000
+    )
     return Part(points, grid_triangles(len(fine), 72, True), np.zeros(len(points)), np.zeros(len(points)))
 
 
@@ -154,7 +171,10 @@ def _suit(cloth: np.ndarray, look: Look, x: np.ndarray, y: np.ndarray) -> np.nda
     lapel = np.clip(1 - np.abs(a - opening - 26 * np.clip((y + 330) / 150, 0, 1)) / 1.6, 0, 1) * (y > -330)
     edge = np.clip(1 - np.abs(a - opening) / 2.5, 0, 1)
     out = cloth * (1 - 0.45 * lapel - 0.4 * edge)[..., None]
-    white = np.array([0.72, 0.74, 0.78]) * (1 - 0.25 * np.clip(1 - np.abs(a - 9 - 0.6 * (y + 168)) / 2, 0, 1) * (y < -160) * (y > -205))[..., None]
+    white = (
+        np.array([0.72, 0.74, 0.78])
+        * (1 - 0.25 * np.clip(1 - np.abs(a - 9 - 0.6 * (y + 168)) / 2, 0, 1) * (y < -160) * (y > -205))[..., None]
+    )
     out = out + (white - out) * shirt[..., None]
     tie_width = np.where(y > -182, 11 - 0.25 * np.abs(y + 172), 8 + 0.07 * (-182 - y))
     tie = np.clip((tie_width - a) / 1.2 + 0.5, 0, 1) * (y < -158)
@@ -180,8 +200,12 @@ def paint_hair(look: Look, rows: int) -> np.ndarray:
     rng = np.random.default_rng(look.seed + 3)
     size = (rows, 3 * rows // 2)
     def streaks(along: float, across: float) -> np.ndarray:
-        layer = gaussian_filter(rng.normal(size=size), (rows * along, max(rows * across, 0.5)), mode=("nearest", "wrap"))
+        layer = gaussian_filter(
+            rng.normal(size=size), (rows * along, max(rows * across, 0.5)), mode=("nearest", "wrap")
+        )
         return layer / layer.std()
 
     fine, coarse = streaks(0.035, 0.0012), streaks(0.09, 0.006)
-    return np.stack([np.clip(1 + 0.22 * fine + 0.2 * coarse, 0.3, 1.9), np.clip(0.5 * fine + 0.3 * coarse, -1, 1)], -1).astype(np.float32)
+    return np.stack(
+        [np.clip(1 + 0.22 * fine + 0.2 * coarse, 0.3, 1.9), np.clip(0.5 * fine + 0.3 * coarse, -1, 1)], -1
+    ).astype(np.float32)

@@ -18,13 +18,19 @@ from d3talker.synthetic.shading import Material, Shaded, Surfaces, shade
 CAMERA = np.array([0.0, 0.010, -0.86])  # where the head's origin rests before the camera, metres, OpenGL axes
 FOCAL = 2.4  # in picture sides
 SAMPLES = 2  # squared: samples a pixel
-MATERIALS = {"eye": Material.EYE, "teeth": Material.TEETH, "mouth": Material.MOUTH, "tongue": Material.TONGUE, "neck": Material.NECK}
+MATERIALS = {
+    "eye": Material.EYE,
+    "teeth": Material.TEETH,
+    "mouth": Material.MOUTH,
+    "tongue": Material.TONGUE,
+    "neck": Material.NECK,
+}
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """A batch at the picture's size: image and torso (RGBA, without head) uint8; labels, teeth, depth [m] (0: nothing), normals
-    (camera, OpenGL axes) exact at the pixels' centres; landmarks [B,68,2] px, centre of the top-left pixel at (0, 0)."""
+    """A batch at the picture's size: image and torso (RGBA, without head) uint8; labels, teeth, depth [m] (0: nothing)
+    and normals (camera, OpenGL axes) exact at the pixels' centres; landmarks [B,68,2], first pixel's centre (0, 0)."""
 
     image: np.ndarray
     torso: np.ndarray
@@ -43,25 +49,41 @@ class Scene:
         rows = int(np.clip(4 * size, 384, 1024))
         hair, torso = bodies.hair(face, look), bodies.torso()
         head_shift = face.vertices(look.identity, np.zeros(len(face.expression_names))) - face.mean
-        self._still = np.concatenate([torso.points * [0.9 if look.feminine else 1.0, 1, 1], hair.points + head_shift[bodies.hair_anchor(face, look)]])
+        self._still = np.concatenate(
+            [
+                torso.points * [0.9 if look.feminine else 1.0, 1, 1],
+                hair.points + head_shift[bodies.hair_anchor(face, look)],
+            ]
+        )
         count, neck = len(face.mean), _smooth((-116 - (face.mean[:, 1] * 1000 - shape.EYE_LINE)) / 46)
         self._follow = np.concatenate([1 - neck, torso.follow, hair.follow])[:, None]
         materials = self._head_materials()
-        triangles = np.concatenate([face.triangles, torso.triangles + count, hair.triangles + count + len(torso.points)])
+        triangles = np.concatenate(
+            [face.triangles, torso.triangles + count, hair.triangles + count + len(torso.points)]
+        )
         clothes = bodies.paint_torso(look, rows)
         self._surfaces = Surfaces(
-            triangles=triangles.astype(np.int32), first_hair=len(face.triangles) + len(torso.triangles),
-            materials=np.concatenate([materials, np.full(len(torso.triangles), Material.TORSO), np.full(len(hair.triangles), Material.HAIR)]).astype(np.int8),
+            triangles=triangles.astype(np.int32),
+            first_hair=len(face.triangles) + len(torso.triangles),
+            materials=np.concatenate(
+                [materials, np.full(len(torso.triangles), Material.TORSO), np.full(len(hair.triangles), Material.HAIR)]
+            ).astype(np.int8),
             rest=np.concatenate([face.mean, torso.points, hair.points]).astype(np.float64),
             inside=np.concatenate([np.zeros(count + len(torso.points)), hair.inside]),
-            skin=skin.paint_skin(face, look, rows), torso=np.ascontiguousarray(clothes[..., :3]),
-            cloth=clothes[..., 3] > 0.5, strands=bodies.paint_hair(look, rows),
-            lights=_lights(look), ambient=((0.30, 0.32, 0.36), (0.16, 0.13, 0.12)),
-            hair=tuple(skin.linear(look.hair).tolist()), iris=tuple((skin.linear(look.iris) * 1.3).tolist()),
+            skin=skin.paint_skin(face, look, rows),
+            torso=np.ascontiguousarray(clothes[..., :3]),
+            cloth=clothes[..., 3] > 0.5,
+            strands=bodies.paint_hair(look, rows),
+            lights=_lights(look),
+            ambient=((0.30, 0.32, 0.36), (0.16, 0.13, 0.12)),
+            hair=tuple(skin.linear(look.hair).tolist()),
+            iris=tuple((skin.linear(look.iris) * 1.3).tolist()),
         )
         torso_only = np.concatenate([materials == Material.NECK, np.ones(len(torso.triangles), bool)]).nonzero()[0]
         self._below = self._surfaces._replace(
-            triangles=self._surfaces.triangles[torso_only], materials=self._surfaces.materials[torso_only], first_hair=len(torso_only),
+            triangles=self._surfaces.triangles[torso_only],
+            materials=self._surfaces.materials[torso_only],
+            first_hair=len(torso_only),
         )
         self._backdrop = bodies.paint_backdrop(look, size)
         self.background = _encode(self._backdrop)
@@ -115,13 +137,8 @@ class Scene:
     def _head_materials(self) -> np.ndarray:
         names = np.array([MATERIALS.get(name, Material.SKIN) for name in self.face.region_names])
         corners = names[self.face.region][self.face.triangles]
-        # Skin where the corners differ: a border triangle of the neck belongs to the face.
-        return np.where((corners == corners[:, :1]).all(1), corners[:, 0], _border(corners))
-
-
-def _border(corners: np.ndarray) -> np.ndarray:
-    """Material of triangles that join two regions: lips to mouth stay skin, so do face to neck."""
-    return np.full(len(corners), Material.SKIN)
+        # Triangles that join two regions count as skin: so do the lips' inner edge and the jaw's lower one.
+        return np.where((corners == corners[:, :1]).all(1), corners[:, 0], Material.SKIN)
 
 
 def _lights(look: Look) -> tuple[tuple[float, ...], ...]:
@@ -129,7 +146,9 @@ def _lights(look: Look) -> tuple[tuple[float, ...], ...]:
     side = look.light_side
     rows = []
     for direction, color in (
-        ((0.55 * side, 0.5, 0.75), (0.78, 0.74, 0.68)), ((-0.7 * side, 0.15, 0.6), (0.20, 0.22, 0.26)), ((-0.6 * side, 0.6, -0.6), (0.25, 0.26, 0.30)),
+        ((0.55 * side, 0.5, 0.75), (0.78, 0.74, 0.68)),
+        ((-0.7 * side, 0.15, 0.6), (0.20, 0.22, 0.26)),
+        ((-0.6 * side, 0.6, -0.6), (0.25, 0.26, 0.30)),
     ):
         unit = np.array(direction) / np.linalg.norm(direction)
         rows.append((*unit.tolist(), *color))

@@ -65,8 +65,12 @@ def shade(opaque: Raster, hair: Raster | None, normals: np.ndarray, gaze: np.nda
     """Shade two Rasters of the same batch, hair (if any) over everything else; normals [B,V,3], gaze [B,2] mm."""
     size = opaque.triangle.shape
     out = Shaded(
-        np.zeros((*size, 3), np.float32), np.zeros(size, np.float32), np.zeros(size, np.uint8), np.zeros(size, np.bool_),
-        np.zeros(size, np.float32), np.zeros((*size, 3), np.float32),
+        np.zeros((*size, 3), np.float32),
+        np.zeros(size, np.float32),
+        np.zeros(size, np.uint8),
+        np.zeros(size, np.bool_),
+        np.zeros(size, np.float32),
+        np.zeros((*size, 3), np.float32),
     )
     normals, gaze = np.ascontiguousarray(normals, np.float32), np.ascontiguousarray(gaze, np.float64)
 
@@ -99,7 +103,7 @@ def _mix(values, i, j, k, a, b, c):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy")
 def _sample(image, column, row):  # type: ignore[no-untyped-def]
-    """Bilinear first three channels (the last one again where there are two) at a pixel position; columns wrap round."""
+    """Bilinear first three channels (the last again where there are two) at a pixel position; columns wrap."""
     rows, columns, last = image.shape[0], image.shape[1], image.shape[2] - 1
     row = min(max(row, 0.0), rows - 1.001)
     c0, r0 = int(np.floor(column)), int(row)
@@ -116,7 +120,9 @@ def _sample(image, column, row):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _texel(p, rows, columns):  # type: ignore[no-untyped-def]
-    return (np.arctan2(p[0], p[2] - AXIS_Z) / (2 * np.pi) + 0.5) * columns - 0.5, (TOP - p[1]) / (TOP - BOTTOM) * rows - 0.5
+    return (np.arctan2(p[0], p[2] - AXIS_Z) / (2 * np.pi) + 0.5) * columns - 0.5, (TOP - p[1]) / (
+        TOP - BOTTOM
+    ) * rows - 0.5
 
 
 @njit(cache=True)
@@ -206,7 +212,10 @@ def _surface(material, p, gaze, surfaces):  # type: ignore[no-untyped-def]
         column = (p[0] * 1000 - _X0) / (_X1 - _X0) * (surfaces.torso.shape[1] - 1)
         row = (_Y1 - p[1] * 1000 + _EYE_LINE) / (_Y1 - _Y0) * (surfaces.torso.shape[0] - 1)
         color = _sample(surfaces.torso, column, row)
-        if surfaces.cloth[int(min(max(row + 0.5, 0), surfaces.cloth.shape[0] - 1)), int(min(max(column + 0.5, 0), surfaces.cloth.shape[1] - 1))]:
+        if surfaces.cloth[
+            int(min(max(row + 0.5, 0), surfaces.cloth.shape[0] - 1)),
+            int(min(max(column + 0.5, 0), surfaces.cloth.shape[1] - 1)),
+        ]:
             return color, _TORSO, 0.2, 0.02, 14.0, 0.0
         return color, _NECK, 0.25, 0.055, 14.0, 0.14
     deep = min(max((p[2] * 1000 - 45.0) / 45.0, 0.12), 1.0)
@@ -230,7 +239,9 @@ def _hair(p, n, inside, surfaces):  # type: ignore[no-untyped-def]
     deep, hair = strand * strand, surfaces.hair
     alpha = _clip(inside / 7.0 + 0.1 + 0.55 * fray)
     return (
-        alpha, hair[0] * deep * r + shine * (0.35 + 0.65 * np.sqrt(hair[0])), hair[1] * deep * g + shine * (0.35 + 0.65 * np.sqrt(hair[1])),
+        alpha,
+        hair[0] * deep * r + shine * (0.35 + 0.65 * np.sqrt(hair[0])),
+        hair[1] * deep * g + shine * (0.35 + 0.65 * np.sqrt(hair[1])),
         hair[2] * deep * b + shine * (0.35 + 0.65 * np.sqrt(hair[2])),
     )
 

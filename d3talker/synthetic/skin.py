@@ -21,7 +21,7 @@ def linear(color: np.ndarray | tuple[float, ...]) -> np.ndarray:
 
 
 def paint_skin(face: FaceModel, look: Look, rows: int) -> np.ndarray:
-    """Albedo float32 [rows, 3 rows/2, 3], linear: tone, blush, brows, lashes, lips, nostrils, stubble, shade under the chin."""
+    """Albedo float32 [rows, 3 rows/2, 3], linear: tone, brows, lashes, lips, stubble, chin's shade."""
     rng = np.random.default_rng(look.seed)
     x, y, z = _positions(face, rows)
     front = np.clip((z - 20) / 30, 0, 1)
@@ -70,7 +70,12 @@ def _noise(rng: np.random.Generator, size: tuple[int, ...], rows: int, fine: boo
 
 def _blush(x: np.ndarray, y: np.ndarray, front: np.ndarray) -> np.ndarray:
     a = np.abs(x)
-    return front * (bump(a, y, 40, -32, 14, 12) + 0.9 * bump(x, y, 0, -38, 9, 8) + 0.4 * bump(x, y, 0, -98, 14, 8) + 0.3 * bump(a, y, 31, -12, 14, 5))
+    return front * (
+        bump(a, y, 40, -32, 14, 12)
+        + 0.9 * bump(x, y, 0, -38, 9, 8)
+        + 0.4 * bump(x, y, 0, -98, 14, 8)
+        + 0.3 * bump(a, y, 31, -12, 14, 5)
+    )
 
 
 def _folds(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -102,7 +107,12 @@ def _beard(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     upper, _, lower = shape.lip_lines(x)
     edge = -78 + 0.95 * np.clip(a - 25, 0, 60)
     jaw = np.clip((edge - y) / 7, 0, 1) * (a > 10) + np.clip((lower - 2 - y) / 5, 0, 1) * (a <= 24)
-    moustache = np.clip((y - upper - 0.5) / 2, 0, 1) * np.clip((-50 - y) / 3, 0, 1) * np.clip((27 - a) / 4, 0, 1) * np.clip(a / 3, 0.3, 1)
+    moustache = (
+        np.clip((y - upper - 0.5) / 2, 0, 1)
+        * np.clip((-50 - y) / 3, 0, 1)
+        * np.clip((27 - a) / 4, 0, 1)
+        * np.clip(a / 3, 0.3, 1)
+    )
     return np.clip(np.maximum(jaw, moustache), 0, 1) * np.clip((y + 125) / 10, 0, 1)
 
 

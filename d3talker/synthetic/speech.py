@@ -23,7 +23,7 @@ EVENT_END, EVENT_PHONEME = 0, 7
 
 @dataclass(frozen=True)
 class Voice:
-    """How one person sounds: espeak-ng language and variant (m1..m8, f1..f5), words a minute, pitch and its range 0..100."""
+    """How one person sounds: language and variant (m1..m8, f1..f5), words a minute, pitch and its range 0..100."""
 
     language: str
     variant: str
@@ -47,8 +47,14 @@ class _Id(ctypes.Union):
 
 class _Event(ctypes.Structure):
     _fields_ = (
-        ("type", ctypes.c_int), ("identifier", ctypes.c_uint), ("text_position", ctypes.c_int), ("length", ctypes.c_int),
-        ("audio_position", ctypes.c_int), ("sample", ctypes.c_int), ("user_data", ctypes.c_void_p), ("id", _Id),
+        ("type", ctypes.c_int),
+        ("identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", _Id),
     )
 
 
@@ -70,7 +76,9 @@ def speak(sentences: Sequence[str], pauses: Sequence[float], voice: Voice) -> tu
         for text, pause in zip(sentences, pauses):
             samples, marks = _say(library, text)
             ends = [start for start, _ in marks[1:]] + [len(samples) / rate]
-            phonemes += [Phoneme(symbol, at + start, at + end) for (start, symbol), end in zip(marks, ends) if end > start]
+            phonemes += [
+                Phoneme(symbol, at + start, at + end) for (start, symbol), end in zip(marks, ends) if end > start
+            ]
             quiet = np.zeros(round(pause * rate), np.float32)
             sound += [samples, quiet]
             at += (len(samples) + len(quiet)) / rate
@@ -81,7 +89,7 @@ def speak(sentences: Sequence[str], pauses: Sequence[float], voice: Voice) -> tu
 
 @contextmanager
 def _library() -> Iterator[tuple[ctypes.CDLL, int]]:
-    """A private copy of the library: espeak-ng keeps state between calls, and the bytes must not depend on what came before."""
+    """A private copy of the library: espeak-ng keeps state, and the bytes must not depend on what came before."""
     loader = require("espeakng_loader", "synth", "speech for synthetic subjects")
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / Path(loader.get_library_path()).name
@@ -89,7 +97,9 @@ def _library() -> Iterator[tuple[ctypes.CDLL, int]]:
         library = ctypes.CDLL(str(copy))
         rate = library.espeak_Initialize(SYNCHRONOUS, 0, loader.get_data_path().encode(), PHONEME_EVENTS_IPA)
         if rate <= 0:
-            raise UserError(f"espeak-ng cannot start with the data in {loader.get_data_path()}; reinstall espeakng-loader")
+            raise UserError(
+                f"espeak-ng cannot start with the data in {loader.get_data_path()}; reinstall espeakng-loader"
+            )
         try:
             yield library, rate
         finally:

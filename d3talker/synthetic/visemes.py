@@ -9,8 +9,17 @@ import numpy as np
 from d3talker.synthetic.speech import Phoneme
 
 CHANNELS = (
-    "jaw_open", "lips_pucker", "lips_funnel", "lips_press", "lips_roll", "mouth_wide", "upper_lip_up", "lower_lip_down", "chin_raise",
-    "tongue_up", "tongue_out",
+    "jaw_open",
+    "lips_pucker",
+    "lips_funnel",
+    "lips_press",
+    "lips_roll",
+    "mouth_wide",
+    "upper_lip_up",
+    "lower_lip_down",
+    "chin_raise",
+    "tongue_up",
+    "tongue_out",
 )
 # IPA letters -> (strength, targets).  Strength is how firmly a sound holds its shape against its neighbours.
 _TABLE: tuple[tuple[str, float, dict[str, float]], ...] = (
@@ -27,8 +36,16 @@ _TABLE: tuple[tuple[str, float, dict[str, float]], ...] = (
     ("θð", 1.2, {"jaw_open": 0.16, "tongue_out": 0.70, "lower_lip_down": 0.15}),
     ("tdnɾɲ", 0.8, {"jaw_open": 0.13, "tongue_up": 0.75, "mouth_wide": 0.12, "lower_lip_down": 0.10}),
     ("lɫʎ", 0.8, {"jaw_open": 0.20, "tongue_up": 0.85, "mouth_wide": 0.10}),
-    ("szʦ", 1.3, {"jaw_open": 0.06, "mouth_wide": 0.28, "lower_lip_down": 0.25, "upper_lip_up": 0.12, "tongue_up": 0.4}),
-    ("ʃʒçɕʧʤ", 1.5, {"jaw_open": 0.09, "lips_funnel": 0.60, "lips_pucker": 0.20, "lower_lip_down": 0.20, "upper_lip_up": 0.15}),
+    (
+        "szʦ",
+        1.3,
+        {"jaw_open": 0.06, "mouth_wide": 0.28, "lower_lip_down": 0.25, "upper_lip_up": 0.12, "tongue_up": 0.4},
+    ),
+    (
+        "ʃʒçɕʧʤ",
+        1.5,
+        {"jaw_open": 0.09, "lips_funnel": 0.60, "lips_pucker": 0.20, "lower_lip_down": 0.20, "upper_lip_up": 0.15},
+    ),
     ("kɡgŋxɣqh", 0.4, {"jaw_open": 0.20}),
     ("ɹrʁʀɻ", 0.8, {"jaw_open": 0.17, "lips_pucker": 0.35, "lips_funnel": 0.12}),
     ("wʍ", 1.6, {"jaw_open": 0.10, "lips_pucker": 0.90}),
@@ -41,7 +58,7 @@ REACH_ELSE = 0.065
 
 
 def targets(symbol: str) -> tuple[float, np.ndarray] | None:
-    """Strength and channel targets [C] of an IPA symbol by the mean of its known letters; None for a pause or an unknown sound."""
+    """Strength and channel targets [C] of an IPA symbol by the mean of its known letters; None for a pause."""
     known = [SHAPES[letter] for letter in symbol if letter in SHAPES]
     if not known:
         return None
@@ -77,5 +94,7 @@ def _split(phonemes: Sequence[Phoneme]) -> list[Phoneme]:
             continue
         step = (p.end - p.start) / len(letters)
         stress = "ˈ" if "ˈ" in p.symbol else ""
-        parts += [Phoneme(stress + letter, p.start + i * step, p.start + (i + 1) * step) for i, letter in enumerate(letters)]
+        parts += [
+            Phoneme(stress + letter, p.start + i * step, p.start + (i + 1) * step) for i, letter in enumerate(letters)
+        ]
     return parts

@@ -32,7 +32,11 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
 
 def checksums(folder: Path) -> dict[str, str]:
     """Relative path -> MD5 of every file."""
-    return {str(p.relative_to(folder)): hashlib.md5(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): hashlib.md5(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
 
 
 def test_reads_as_a_subject(subject: Subject) -> None:
@@ -64,7 +68,10 @@ def test_truth_is_what_it_says(subject: Subject) -> None:
     assert np.array_equal(depth > 0, subject.labels(5) != Label.BACKGROUND)
     frame = subject.frames("train")[5]
     face = embedded_head()
-    nose = subject.viewmats([frame])[0] @ [*face.vertices(subject.identity(), subject.expression()[5])[face.landmarks[30]], 1]
+    nose = subject.viewmats([frame])[0] @ [
+        *face.vertices(subject.identity(), subject.expression()[5])[face.landmarks[30]],
+        1,
+    ]
     x, y = np.round(subject.landmarks([5])[0, 30]).astype(int)
     assert abs(depth[y, x] * DEPTH_UNIT - nose[2]) < 0.003
     shown = cv2.imread(str(truth / "pncc" / "5.png"))[..., ::-1]

@@ -50,7 +50,13 @@ def test_pictures_show_all_parts(scene: Scene) -> None:
     pictures = scene.render(act(), slice(10, 14))
     assert pictures.image.shape == (4, SIZE, SIZE, 3) and pictures.image.dtype == np.uint8
     share = {label: float(np.mean(pictures.labels == label)) for label in Label}
-    for label, least in ((Label.BACKGROUND, 0.2), (Label.FACE, 0.08), (Label.HAIR, 0.02), (Label.NECK, 0.01), (Label.TORSO, 0.03)):
+    for label, least in (
+        (Label.BACKGROUND, 0.2),
+        (Label.FACE, 0.08),
+        (Label.HAIR, 0.02),
+        (Label.NECK, 0.01),
+        (Label.TORSO, 0.03),
+    ):
         assert share[label] > least, label.name
     assert (pictures.labels == Label.MOUTH).any()
     assert not pictures.teeth[pictures.labels != Label.MOUTH].any()

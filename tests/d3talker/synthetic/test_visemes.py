@@ -32,7 +32,10 @@ def test_lips_close_for_bilabials_between_open_vowels() -> None:
     assert gap[1] < 1.5 and min(gap[0], gap[2]) > 4
 
 
-@pytest.mark.parametrize("symbol, name", [("u", "lips_pucker"), ("i", "mouth_wide"), ("ʃ", "lips_funnel"), ("l", "tongue_up"), ("θ", "tongue_out")])
+@pytest.mark.parametrize(
+    "symbol, name",
+    [("u", "lips_pucker"), ("i", "mouth_wide"), ("ʃ", "lips_funnel"), ("l", "tongue_up"), ("θ", "tongue_out")],
+)
 def test_a_long_sound_takes_its_own_shape(symbol: str, name: str) -> None:
     values = visemes.mouth([Phoneme(symbol, 0.0, 1.0)], np.array([0.5]))
     assert channel(values, name)[0] > 0.5
