@@ -11,6 +11,7 @@ from typing import Any
 import tyro
 
 from baselines.registry import methods
+from baselines.spec import MethodSpec
 from d3talker.errors import UserError
 from d3talker.files import atomic_folder, sha256_json, write_json, write_text
 from d3talker.predictions import Predictions
@@ -52,12 +53,16 @@ class CompareConfig:
     """Whether to encode side-by-side videos."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rival:
-    """A method of the results folder: its name and title, and its records by subject, one a seed."""
+    """A method of the results folder: its name and title, and its records by subject, one a seed.
+
+    floor: whether it is a floor or the ground truth, which side-by-side videos leave out.
+    """
 
     name: str
     title: str
+    floor: bool
     records: Mapping[str, tuple[Record, ...]]
 
     @property
@@ -118,7 +123,7 @@ def own_predictions(arguments: Sequence[str]) -> tuple[str, dict[str, Prediction
         clip.verify()
         subject = clip.manifest.subject
         if clip.manifest.setting != "self":
-            raise UserError(f"{path} is cross-driven, which has no ground truth to compare on; give self-driven predictions")
+            raise UserError(f"{path} is cross-driven, so it has no ground truth; give self-driven predictions")
         if subject in found:
             raise UserError(f"{path} and {found[subject].root} are both of {subject}; give one for each subject")
         found[subject] = clip
@@ -131,18 +136,21 @@ def find_rivals(results: Results, subjects: set[str], budget: float | None) -> t
     done = [r for r in done if r.job.subject in subjects]
     missing = subjects - {r.job.subject for r in done}
     if missing:
-        raise UserError(f"{results.root} has no measured record of {', '.join(sorted(missing))}; run d3talker bench on it")
+        absent = ", ".join(sorted(missing))
+        raise UserError(f"{results.root} has no measured record of {absent}; run d3talker bench on it")
     chosen = usual_budget(done) if budget is None else budget
-    specs = {spec.name: spec.title for spec in methods()}
+    specs = {spec.name: spec for spec in methods()}
     names = [*specs, *sorted({r.job.method for r in done} - set(specs))]
     rivals = []
     for name in names:
         own = [r for r in done if r.job.method == name and r.job.budget == chosen]
         by_subject = {s: tuple(r for r in own if r.job.subject == s) for s in sorted(subjects)}
         if all(by_subject.values()):
-            rivals.append(Rival(name, specs.get(name, name), by_subject))
+            spec = specs.get(name, MethodSpec(name=name, title=name, kind="other"))
+            rivals.append(Rival(name, spec.title, spec.kind in ("floor", "reference"), by_subject))
     if not rivals:
-        raise UserError(f"{results.root} has no method measured on all of {', '.join(sorted(subjects))} at {chosen:g} s")
+        wanted = ", ".join(sorted(subjects))
+        raise UserError(f"{results.root} has no method measured on {wanted} at {chosen:g} s; give another --budget")
     return rivals, chosen
 
 
@@ -208,7 +216,7 @@ def _video(
     clips, titles = [reference, mine], ["Ground Truth", name]
     for rival in rivals:
         record = rival.records[mine.manifest.subject][0]
-        found = results.predictions(record) if rival.name != TRUTH else None
+        found = results.predictions(record) if not rival.floor else None
         if found is not None:
             clips.append(found)
             titles.append(rival.title)

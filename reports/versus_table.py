@@ -12,8 +12,8 @@ from reports.markdown import escape
 
 SIGNS = {"win": "▲", "loss": "▼", "tie": "=", "": ""}
 LEGEND = (
-    "Differences are mine minus theirs, with the 95 % interval of a paired bootstrap over subjects and one-second blocks of "
-    "frames. ▲ win, ▼ loss: the interval leaves 0 out; = tie: it does not."
+    "Differences are mine minus theirs, with the 95 % interval of a paired bootstrap over subjects and one-second "
+    "blocks of frames. ▲ win, ▼ loss: the interval leaves 0 out; = tie: it does not."
 )
 Rows = Mapping[str, Sequence[Versus]]
 
@@ -66,7 +66,7 @@ def _note(notes: list[str], text: str) -> int:
 
 
 def _notes(numbers: Sequence[int]) -> str:
-    return f"<sup>{','.join(map(str, numbers))}</sup>" if numbers else ""
+    return f"<sup>{','.join(map(str, sorted(numbers)))}</sup>" if numbers else ""
 
 
 def _line(cells: object) -> str:
