@@ -121,6 +121,8 @@ class SignalConfig:
     """Width of both signals."""
     pncc_size: int = 64  # ours: the paper gives H x W only
     """Side of the PNCC image in pixels."""
+    pncc_gain: float = 20.0  # ours: differences are a few hundredths, too faint for layers with ordinary first weights
+    """PNCC differences are multiplied with this."""
     pncc_channels: tuple[int, ...] = (16, 32, 32, 64)  # ours: "multi-layer convolution"
     """Channels of the difference encoder's stride-2 convolutions."""
     neighbours: int = 4  # ours: the paper's j has no value; 2j+1 = 9 frames is near the audio window of 8

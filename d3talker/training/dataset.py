@@ -77,7 +77,7 @@ class AudioStatistics:
 
 @dataclass(frozen=True)
 class Drive:
-    """Signals of T consecutive frames: PNCC differences [T, 3, S, S] in [-1, 1]; audio [T, 16, 29]; eyes [T, 6]."""
+    """Signals of T consecutive frames: PNCC differences times their gain [T, 3, S, S]; audio [T, 16, 29]; eyes [T, 6]."""
 
     motion: Tensor
     audio: Tensor
@@ -109,7 +109,7 @@ def drive(
             f"{len(model.expression_names)}; run d3talker prepare again"
         )
     images = pncc(model, identity, expression, config.pncc_size)
-    images -= canonical(model, identity, config.pncc_size)
+    images = (images - canonical(model, identity, config.pncc_size)) * config.pncc_gain
     units = np.concatenate([eyes[:, :-1] / 5, eyes[:, -1:] / BLINK_MAX], 1)  # OpenFace intensities run from 0 to 5
     return Drive(
         torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(device),
