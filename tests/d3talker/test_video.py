@@ -1,0 +1,103 @@
+"""Video and sound: lossless means bit for bit, and 25 fps means by time stamps."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from d3talker.errors import UserError
+from d3talker.video import VideoWriter, probe, read_audio, read_frames, write_wav
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(1, 4), st.integers(16, 40), st.integers(16, 40), st.integers(0, 99))
+def test_ffv1_keeps_every_bit(tmp_path_factory, count: int, height: int, width: int, seed: int) -> None:
+    frames = np.random.default_rng(seed).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
+    path = tmp_path_factory.mktemp("video") / "a.mkv"
+    with VideoWriter(path, codec="ffv1") as writer:
+        for frame in frames:
+            writer.write(frame)
+    np.testing.assert_array_equal(np.stack(list(read_frames(path))), frames)
+
+
+def _numbered(path: Path, rate: Fraction, count: int) -> None:
+    """A video whose frame i is a flat grey of 2 i."""
+    with VideoWriter(path, codec="ffv1", fps=float(rate)) as writer:
+        for index in range(count):
+            writer.write(np.full((16, 16, 3), 2 * index, np.uint8))
+
+
+@pytest.mark.parametrize("rate", [Fraction(25), Fraction(30), Fraction(50), Fraction(30000, 1001), Fraction(221, 10)])
+def test_resampling_shows_the_frame_of_the_moment(tmp_path: Path, rate: Fraction) -> None:
+    path = tmp_path / "a.mkv"
+    _numbered(path, rate, 60)
+    shown = [int(frame[0, 0, 0]) // 2 for frame in read_frames(path, 25)]
+    assert abs(len(shown) - 60 * 25 / rate) <= 1
+    for k, index in enumerate(shown):
+        assert abs(index - k * rate / 25) <= 1, f"frame {k} shows source frame {index}"
+    assert shown == sorted(shown)
+
+
+def test_sound_survives_and_starts_with_the_picture(tmp_path: Path) -> None:
+    audio = (0.5 * np.sin(np.arange(16000) * 2 * np.pi * 440 / 16000)).astype(np.float32)
+    path = tmp_path / "a.mkv"
+    with VideoWriter(path, codec="ffv1", audio=audio) as writer:
+        for _ in range(25):
+            writer.write(np.zeros((16, 16, 3), np.uint8))
+    np.testing.assert_allclose(read_audio(path), audio, atol=1e-4)
+    write_wav(tmp_path / "a.wav", audio)
+    np.testing.assert_allclose(read_audio(tmp_path / "a.wav"), audio, atol=1e-4)
+    assert len(read_audio(path, rate=8000)) == pytest.approx(8000, abs=40)
+
+
+def test_metadata_comes_back(tmp_path: Path) -> None:
+    for codec, name in (("ffv1", "a.mkv"), ("h264", "a.mp4")):
+        with VideoWriter(tmp_path / name, codec=codec, metadata={"synthetic": "true"}) as writer:
+            writer.write(np.zeros((17, 33, 3), np.uint8))
+        assert probe(tmp_path / name).metadata["synthetic"] == "true"
+
+
+def test_failed_writing_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="expected uint8"), VideoWriter(tmp_path / "a.mkv", codec="ffv1") as writer:
+        writer.write(np.zeros((16, 16, 3), np.uint8))
+        writer.write(np.zeros((8, 8, 3), np.uint8))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", [b"", b"not a video", b"\x00" * 4096])
+def test_what_is_no_video_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(content)
+    for read in (probe, lambda p: list(read_frames(p)), read_audio):
+        with pytest.raises(UserError, match=r"a\.mp4"):
+            read(path)
+    with pytest.raises(UserError, match="does not exist"):
+        probe(tmp_path / "missing.mp4")
+
+
+def test_no_sound_and_no_picture_are_named(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "a.mkv", codec="ffv1") as writer:
+        writer.write(np.zeros((16, 16, 3), np.uint8))
+    with pytest.raises(UserError, match="has no sound"):
+        read_audio(tmp_path / "a.mkv")
+    write_wav(tmp_path / "a.wav", np.zeros(1600, np.float32))
+    with pytest.raises(UserError, match="has no picture"):
+        probe(tmp_path / "a.wav")
+
+
+def test_truncated_video_is_named(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.mp4"
+    rng = np.random.default_rng(0)
+    with VideoWriter(whole, codec="h264") as writer:
+        for _ in range(40):
+            writer.write(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    half = tmp_path / "half.mp4"
+    half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with pytest.raises(UserError, match=r"half\.mp4"):
+        list(read_frames(half))
+
