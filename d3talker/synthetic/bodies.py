@@ -16,16 +16,16 @@ from d3talker.synthetic.skin import AXIS_Z, linear
 # Height in mm above the eye line, half width, half depth, z of the centre.
 _TORSO = np.array(
     [
-        [-80, 45, 40, -14],
-        [-108, 46, 41, -14],
-        [-128, 48, 43, -15],
-        [-142, 53, 46, -16],
-        [-152, 66, 50, -18],
-        [-161, 92, 55, -20],
-        [-171, 124, 61, -22],
-        [-184, 156, 68, -24],
-        [-202, 181, 74, -25],
-        [-226, 196, 80, -26],
+        [-80, 43, 38, -14],
+        [-108, 44, 41, -15],
+        [-130, 46, 43, -16],
+        [-142, 50, 46, -17],
+        [-152, 61, 50, -18],
+        [-161, 84, 55, -20],
+        [-171, 116, 61, -22],
+        [-184, 150, 68, -24],
+        [-202, 178, 74, -25],
+        [-226, 195, 80, -26],
         [-262, 203, 88, -26],
         [-320, 204, 97, -26],
         [-420, 200, 104, -26],
@@ -114,10 +114,11 @@ def _curtain(look: Look) -> Part:
     return Part(points, grid_triangles(rows, columns, False), follow.ravel(), inside.ravel())
 
 
-def torso() -> Part:
-    """Neck stump, shoulders and chest as one loft."""
+def torso(look: Look) -> Part:
+    """Neck stump, shoulders and chest as one loft; a woman's shoulders are narrower."""
     fine = np.concatenate([np.linspace(-80, -200, 34), np.linspace(-206, -420, 16)])
     width, depth, centre = (PchipInterpolator(_TORSO[::-1, 0], _TORSO[::-1, k])(fine)[:, None] for k in (1, 2, 3))
+    width = width * (1 - (0.12 if look.feminine else 0.0) * np.clip((-145 - fine[:, None]) / 50, 0, 1))
     turn = np.linspace(0, 2 * np.pi, 72, endpoint=False)[None]
     power = 0.86 + 0 * fine[:, None]
     x = width * np.sign(np.sin(turn)) * np.abs(np.sin(turn)) ** power

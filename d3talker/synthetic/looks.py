@@ -116,7 +116,7 @@ def _near(color: Color, spread: float, rng: np.random.Generator) -> Color:
 
 def _shape(face: FaceModel, feminine: bool, rng: np.random.Generator) -> np.ndarray:
     """Identity coefficients within two deviations; the tendencies of a sex on top."""
-    values = rng.normal(0, 0.75, len(face.identity_names)).clip(-1.6, 1.6)
+    values = rng.normal(0, 0.7, len(face.identity_names)).clip(-1.6, 1.6)
     lean = {
         "jaw_width": -0.9,
         "chin_width": -0.7,

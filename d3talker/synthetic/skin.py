@@ -85,7 +85,7 @@ def _folds(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     upper, _ = shape.eye_opening(s)
     crease = 0.45 * np.exp(-(((y - upper - 3.6) / 0.9) ** 2)) * ((s > 0) & (s < 1.05))
     wing = 0.35 * np.exp(-((np.hypot(a - 14, y + 40) - 5.2) ** 2) / 1.6) * (a > 14)
-    nasolabial = 0.22 * np.exp(-(((a - 18 - 0.42 * (-44 - y)) / 1.8) ** 2)) * bump(0, y, 0, -54, 1, 9)
+    nasolabial = 0.12 * np.exp(-(((a - 18 - 0.42 * (-44 - y)) / 1.8) ** 2)) * bump(0, y, 0, -54, 1, 9)
     return crease + wing + nasolabial + 0.2 * bump(x, y, 0, -87, 13, 2.2) + 0.3 * bump(a, y, 16, -1, 2.5, 2.5)
 
 
@@ -105,15 +105,15 @@ def _beard(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Where a beard grows: moustache, chin and jaw, up to the sideburns."""
     a = np.abs(x)
     upper, _, lower = shape.lip_lines(x)
-    edge = -78 + 0.95 * np.clip(a - 25, 0, 60)
-    jaw = np.clip((edge - y) / 7, 0, 1) * (a > 10) + np.clip((lower - 2 - y) / 5, 0, 1) * (a <= 24)
-    moustache = (
-        np.clip((y - upper - 0.5) / 2, 0, 1)
-        * np.clip((-50 - y) / 3, 0, 1)
-        * np.clip((27 - a) / 4, 0, 1)
-        * np.clip(a / 3, 0.3, 1)
-    )
-    return np.clip(np.maximum(jaw, moustache), 0, 1) * np.clip((y + 125) / 10, 0, 1)
+    edge = -80 + 0.95 * np.clip(a - 22, 0, 60)
+    jaw = _ramp((edge - y) / 11) * np.maximum(_ramp((a - 16) / 14), _ramp((lower - 2 - y) / 7))
+    moustache = _ramp((y - upper - 0.5) / 2.5) * _ramp((-50 - y) / 5) * _ramp((29 - a) / 9) * (0.5 + 0.5 * _ramp(a / 5))
+    return np.maximum(jaw, moustache) * _ramp((y + 128) / 14)
+
+
+def _ramp(t: np.ndarray) -> np.ndarray:
+    t = np.clip(t, 0, 1)
+    return t * t * (3 - 2 * t)
 
 
 def _brows(x: np.ndarray, y: np.ndarray, look: Look, rng: np.random.Generator, rows: int) -> np.ndarray:
@@ -123,8 +123,8 @@ def _brows(x: np.ndarray, y: np.ndarray, look: Look, rng: np.random.Generator, r
     along = np.clip((a - 11) / 4, 0, 1) * np.clip((59 - a) / 12, 0, 1)
     thick = (2.5 if look.feminine else 3.5) * (0.45 + 0.55 * np.clip((58 - a) / 40, 0, 1))
     body = np.clip((thick - np.abs(y - arch + 0.5)) / 1.4, 0, 1)
-    hairs = gaussian_filter(rng.normal(size=x.shape), (rows / 350, rows / 900), mode="wrap")
-    return along * body * np.clip(0.78 + 0.22 * hairs / hairs.std(), 0, 1)
+    hairs = gaussian_filter(rng.normal(size=x.shape), (rows / 250, rows / 700), mode="wrap")
+    return along * body * np.clip(0.8 + 0.13 * hairs / hairs.std(), 0, 1)
 
 
 def _lashes(x: np.ndarray, y: np.ndarray, look: Look) -> np.ndarray:
