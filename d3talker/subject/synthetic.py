@@ -33,7 +33,7 @@ from d3talker.video import FPS, SAMPLE_RATE, VideoWriter, write_wav
 
 DEPTH_UNIT = 1e-4  # metres a step of truth/depth
 PNCC_SIZE = 64
-TRUTH = {
+TRUTH = {  # under truth/; the masks in parsing/ and teeth_mask/, the cameras and ori_imgs/*.lms are exact as well
     "depth/{i}.png": "uint16, 0.1 mm along the camera's axis, 0 where nothing is; at pixel centres",
     "normals/{i}.png": "RGB = (n + 1) / 2, camera axes x right, y up, z towards the camera; 0 where nothing is",
     "pncc/{i}.png": "PNCC of the expression at zero pose, 64 pixels",
@@ -237,7 +237,7 @@ class _Writer:
 
 
 def _batches(scene: Scene, performance: Performance, total: int) -> Iterator[tuple[int, Pictures]]:
-    count = int(np.clip(2**20 // scene.size**2, 2, 32))
+    count = int(np.clip(2**20 // scene.size**2, 1, 32))
     for start in range(0, total, count):
         yield start, scene.render(performance, slice(start, min(start + count, total)))
 
