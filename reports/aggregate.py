@@ -94,13 +94,12 @@ def read(record: Record, metric: str) -> MetricResult:
 
 
 def exclusive(record: Record, metric: str) -> bool:
-    """Whether a time was measured while nothing else ran; its own word counts, else that of the stages behind it."""
-    told = record.metrics[metric].extra.get("exclusive")
-    if told is not None:
-        return bool(told)
-    stages = {"train_time": ("pretrain", "train"), "fps": ("render",)}[metric]
-    timed = [record.stages[name].exclusive for name in stages if name in record.stages]
-    return bool(timed) and all(timed)
+    """Whether a time was measured while nothing else ran: as the metric itself says, or else its stage."""
+    stated = record.metrics[metric].extra.get("exclusive")
+    if stated is not None:
+        return bool(stated)
+    stage = record.stages.get({"train_time": "train", "fps": "render"}[metric])
+    return stage is not None and stage.exclusive
 
 
 def _reasons(absent: list[str], faults: dict[str, list[str]], count: int) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ def budgets(path: Path, grid: Grid) -> bool:
     methods = list(dict.fromkeys(row.labels[0] for row in measured_first(rows)))
     if not columns or not methods:
         return False
-    across = len(columns) if len(columns) < 5 else 3
+    across = min(len(columns), 3 if len(columns) in (3, 5, 6, 9) else 4)
     down = -(-len(columns) // across)
     with drawing(path, 2.6 * across + 0.4, 2.1 * down + 0.4) as figure:
         axes = list(figure.subplots(down, across, squeeze=False).flat)

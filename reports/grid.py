@@ -80,6 +80,7 @@ class Grid:
     facts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     parent: str = ""
+    legend: str = LEGEND
 
     def __post_init__(self) -> None:
         for row in self.rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-from reports.grid import LEGEND, Cell, Column, Grid, Standing, number, spread
+from reports.grid import Cell, Column, Grid, Standing, number, spread
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -43,7 +43,7 @@ def to_latex(grid: Grid) -> str:
         cells = (_cell(cell, column, row.standing) for cell, column in zip(row.cells, grid.columns))
         lines.append(_line([*labels, *cells]))
     lines += [r"\bottomrule", r"\end{tabular}}", r"\par\smallskip\footnotesize\raggedright"]
-    lines += [LEGEND, escape("; ".join(grid.facts)) + "."]
+    lines += [escape(grid.legend), escape("; ".join(grid.facts)) + "."]
     lines += [rf"\textsuperscript{{{i}}}~{escape(text)}." for i, text in enumerate(grid.notes, 1)]
     return "\n".join([*lines, r"\end{table*}", ""])
 

@@ -10,7 +10,7 @@ from baselines.spec import MethodSpec, Published
 from eval.records import Record
 from reports.aggregate import Measured, measure
 from reports.columns import COSTS
-from reports.grid import Cell, Column, Grid, Notes, Row, Standing
+from reports.grid import LEGEND, Cell, Column, Grid, Notes, Row, Standing
 from reports.load import Results
 from reports.rank import TESTED, Entry, rank
 
@@ -79,7 +79,7 @@ def build(table: Table, results: Results) -> Grid:
     ranked = any(cell.mark for row in rows for cell in row.cells)
     return Grid(
         table.name, table.title, table.caption, table.heads, table.columns, tuple(rows),
-        (*facts(table.records, results), *([TESTED] if ranked else [])), tuple(notes.texts),
+        facts(table.records, results), tuple(notes.texts), legend=f"{LEGEND} {TESTED}" if ranked else LEGEND,
     )
 
 
@@ -88,7 +88,7 @@ def _mark(table: Table, rows: Sequence[Row], measured: Sequence[Sequence[Measure
     marked = [list(row.cells) for row in rows]
     for i, column in enumerate(table.columns):
         entries = [
-            Entry(line.name, f"{line.rank} {sorted(kinds(line.records))}", value, own[i].frames)
+            Entry(line.name, _group(line, column), value, own[i].frames)
             for line, own in zip(table.lines, measured)
             if line.standing == "measured" and (value := own[i].value) is not None
         ]
@@ -96,6 +96,20 @@ def _mark(table: Table, rows: Sequence[Row], measured: Sequence[Sequence[Measure
         for line, cells in zip(table.lines, marked):
             cells[i] = replace(cells[i], mark=found.get(line.name, ""))
     return [replace(row, cells=tuple(cells)) for row, cells in zip(rows, marked)]
+
+
+def _group(line: Line, column: Column) -> str:
+    """What a row must share with another to be ranked with it; times also the device."""
+    devices = sorted(timed_on(line.records)) if column.metric in COSTS else []
+    return f"{line.rank} {sorted(kinds(line.records))} {devices}"
+
+
+def timed_on(records: Iterable[Record]) -> set[str]:
+    """The devices on which times of these records were measured."""
+    return {
+        str(record.metrics[name].extra.get("device") or record.environment.device)
+        for record in records for name in COSTS if name in record.metrics
+    }
 
 
 def build_subjects(table: Table, results: Results) -> Grid:
@@ -214,6 +228,8 @@ def facts(records: Sequence[Record], results: Results) -> tuple[str, ...]:
         out.append(f"{_either(frames)} test frames of {_either(sizes)} pixels")
         out += [f"torso: {_either(torso)}", f"{_either(losses)} frames"]
         out.append(f"commit {_either(sorted({_commit(record) for record in done}))}")
+        if timed_on(done):
+            out.append(f"timed on {_either(sorted(timed_on(done)))}")
         if any(record.size != PAPER_SIZE for record in done):
             out.append(CONTEXT)
     return tuple(out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.grid import LEGEND, Cell, Column, Grid, Standing, number, spread
+from reports.grid import Cell, Column, Grid, Standing, number, spread
 
 
 def to_markdown(grid: Grid) -> str:
@@ -19,7 +19,7 @@ def to_markdown(grid: Grid) -> str:
             labels[0] += " (synthetic)"
         cells = (_cell(cell, column, row.standing) for cell, column in zip(row.cells, grid.columns))
         lines.append(_line([*labels, *cells]))
-    lines += ["", LEGEND, "", escape("; ".join(grid.facts)) + "."]
+    lines += ["", grid.legend, "", escape("; ".join(grid.facts)) + "."]
     if grid.notes:
         lines += ["", *(f"{i}. {escape(text)}" for i, text in enumerate(grid.notes, 1))]
     return "\n".join(lines) + "\n"

@@ -16,6 +16,7 @@ from reports.html import inline_svg, write_assets, write_page
 from reports.latex import document, to_latex
 from reports.load import Results, slug
 from reports.markdown import to_markdown
+from reports.rank import TESTED
 from reports.scenes import Scene
 from reports.verify import Check, summary
 
@@ -65,5 +66,5 @@ def write_index(folder: Path, content: Content) -> None:
     drawings = {figure.path: inline_svg(folder / f"{figure.path}.svg") for figure in content.figures}
     write_page(
         folder / "index.html", "index.html", **vars(content), drawings=drawings, verified=summary(content.checks),
-        headings=HEADINGS, version=__version__, up="",
+        headings=HEADINGS, tested=TESTED, version=__version__, up="",
     )

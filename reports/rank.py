@@ -11,9 +11,9 @@ from d3talker.errors import UserError
 from eval.intervals import Mark, marks, paired_difference
 
 TESTED = (
-    "bold: best, with what does not differ from it significantly (95 % paired bootstrap over subjects and blocks of "
-    "frames; by value alone where a metric has no value a frame); underlined: next; ranked among rows of one torso "
-    "mode, losslessness and size"
+    "Bold is best, with what does not differ from it significantly (95 % paired bootstrap over subjects and blocks of "
+    "frames; by value alone where a metric has no value a frame); underlined is next. Only rows of one torso mode, "
+    "losslessness, size and, for times, device are ranked together."
 )
 Frames = Mapping[str, np.ndarray]
 

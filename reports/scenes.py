@@ -144,10 +144,10 @@ def _worst(out: Path, name: str, sources: Sequence[Source]) -> Board | None:
             if record is None or not series(record, column):
                 continue
             values = series(record, column)
-            times = {i: f"{i / source.clip.manifest.fps:.2f} s, {column.title} {number(values[i], column)}"
-                     for i in worst_frames(record, column)}
+            fps = source.clip.manifest.fps
+            times = {i: f"{i / fps:.2f} s: {number(values[i], column)}" for i in worst_frames(record, column)}
             if times:
-                title = f"Where {source.title} is worst by {column.title}"
+                title = f"Where {source.title} is worst, by {column.title}"
                 return _board(out, f"worst-{name}", title, [sources[0], source], times)
     return None
 

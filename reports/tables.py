@@ -47,7 +47,7 @@ def table2(results: Results, specs: Sequence[MethodSpec]) -> Table:
     for spec, own in by_method(specs, chosen) if len(measured) > 1 else []:
         printed = {number.budget for number in spec.published if number.table == 2}
         if spec.kind == "reference" and own:
-            least = min(measured)
+            least = min(record.job.budget for record in own)
             records = tuple(record for record in own if record.job.budget == least)
             lines.append(Line(spec, (spec.title, "any"), records, least))
         if spec.kind in ("floor", "reference") or not (own or printed):
@@ -87,7 +87,9 @@ def table4(results: Results, specs: Sequence[MethodSpec]) -> Table:
     lines: list[Line] = []
     for spec in specs if ablated else []:
         if spec.kind == "reference":
-            own = tuple(r for r in select(results, "self") if r.job.method == spec.name and r.job.budget == budget)
+            truth = [record for record in select(results, "self") if record.job.method == spec.name]
+            any_budget = usual_budget(truth, budget)
+            own = tuple(record for record in truth if record.job.budget == any_budget)
             lines.append(Line(spec, (spec.title,), own, budget))
         elif spec.name == "d3talker":
             chosen = [record for record in records if record.job.budget == budget]
