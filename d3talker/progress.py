@@ -13,6 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 T = TypeVar("T")
 console = Console(stderr=True)
 PLAIN_EVERY_S = 20.0
+_shown: list[Progress] = []  # the one live display; bars inside bars are rows of it
+
+
+def say(text: str) -> None:
+    """Print a line of plain text, above any bar."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class Bar:
@@ -21,15 +27,19 @@ class Bar:
     def __init__(self, title: str, total: int | None, done: int = 0) -> None:
         self.title, self.total, self.done = title, total, done
         self._rich: Progress | None = None
+        self._outermost = False
         self._said = time.monotonic()
 
     def __enter__(self) -> Bar:
         if console.is_terminal:
-            self._rich = Progress(
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                TimeRemainingColumn(), TextColumn("{task.fields[status]}"), console=console, transient=False,
-            )
-            self._rich.start()
+            self._outermost = not _shown
+            if self._outermost:
+                _shown.append(Progress(
+                    TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                    TimeRemainingColumn(), TextColumn("{task.fields[status]}"), console=console, transient=False,
+                ))
+                _shown[0].start()
+            self._rich = _shown[0]
             self._task = self._rich.add_task(self.title, total=self.total, completed=self.done, status="")
         return self
 
@@ -43,8 +53,13 @@ class Bar:
             print(f"{self.title}: {self.done}/{self.total or '?'} {status}".rstrip(), file=sys.stderr, flush=True)
 
     def __exit__(self, *_: object) -> None:
-        if self._rich is not None:
+        if self._rich is None:
+            return
+        if self._outermost:
             self._rich.stop()
+            _shown.clear()
+        else:
+            self._rich.remove_task(self._task)
 
 
 def track(items: Iterable[T], title: str, total: int | None = None) -> Iterator[T]:

@@ -1,10 +1,14 @@
-"""`d3talker bench`: plan the jobs, say what they are, run what is not done yet."""
+"""`d3talker bench`: plan the jobs, say what they cost, run what is not done yet."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
@@ -12,10 +16,19 @@ from baselines.floors import FLOORS
 from d3talker.config import PAPER, PRESETS, Config, Preset
 from d3talker.errors import UserError
 from d3talker.files import write_json
-from d3talker.progress import console
+from d3talker.progress import say
+from eval.executors import ExecutorConfig, executor
+from eval.jobs import METHOD, Task, units
+from eval.plan import TABLES, Plan, Request, Setting, Sound, plan
 from eval.protocol import D3_V1
+from eval.store import Overwrite, Store
+
+if TYPE_CHECKING:
+    from eval.estimate import Estimator
+    from eval.harness import Harness
 
 DEFAULT_METRICS = ("psnr", "ssim", "lpips_alex", "lmd_dlib", "sync_c", "sync_d", "avc_r")
+SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -25,27 +38,42 @@ class BenchConfig:
     subjects: tuple[Path, ...]
     """Subject folders, made by `d3talker prepare`."""
     out: Path
-    """Results folder; what is in it already is kept and not repeated."""
+    """Results folder; what is in it already is kept and not repeated.  Several processes may work on one."""
     preset: Preset = "paper"
     """mini: 128x128 on a CPU, minutes. paper: the published schedule, CUDA."""
-    budgets: tuple[float, ...] = (10,)
-    """Seconds of training video."""
-    ablations: tuple[str, ...] = ("full",)
-    """Rows of Table 4, by name."""
+    tables: str = ""
+    """The paper's tables to fill: all, or numbers such as 1,4.  Without, the product of the options below."""
+    budgets: tuple[float, ...] = ()
+    """Seconds of training video; by default 10, or what the tables have (5 10 15 20 in Table 2, 20 in Table 4)."""
+    ablations: tuple[str, ...] = ()
+    """Rows of Table 4, by name; by default the full model, in Table 4 all fourteen."""
+    settings: tuple[Setting, ...] = ()
+    """self: the test clip's own sound; cross: each --audio; by default self, or what the tables have."""
+    audio: tuple[str, ...] = ()
+    """Driving sounds of the cross setting: FILE, or NAME=FILE (A and B are the paper's)."""
+    pretrain: tuple[Path, ...] = ()
+    """Subjects to pre-train on, once for all; none of --subjects.  Without, everything is learnt in adaptation."""
     seeds: int = 1
     """How many times each training is repeated with another seed."""
-    floors: tuple[str, ...] = FLOORS
-    """Methods without training that every table shows in small print."""
+    methods: tuple[str, ...] = (METHOD, *FLOORS)
+    """What runs here: our model, the floors that every table shows, plug-ins with a `run` of their own."""
+    predictions: tuple[str, ...] = ()
+    """Predictions of other codes (`d3talker import`, `run`), any depth of folders: SECONDS=FOLDER, for their budget."""
     metrics: tuple[str, ...] = DEFAULT_METRICS
-    """What is measured."""
+    """What is measured; asking for more later computes only that which is new."""
     weights: Path | None = None
     """Folder with metric weights (LPIPS, SyncNet); others are looked for in the cache, see `d3talker doctor`."""
     shared_machine: bool = False
     """Other work runs on this machine meanwhile: times are then recorded, but not shown."""
-    retry: bool = True
-    """Run failed jobs again."""
+    overwrite: Overwrite = Overwrite.failed
+    """What an earlier run left that is made anew: nothing but what is damaged, failed jobs, metrics without a value,
+    all metrics, all frames and metrics, everything but pre-training."""
+    check: bool = False
+    """Compare all frames and sounds that are there with their checksums, before anything runs."""
     dry_run: bool = False
-    """Print the plan and stop."""
+    """Print the plan with an estimate of time and disk, and stop."""
+    executor: ExecutorConfig = field(default_factory=ExecutorConfig)
+    """Where jobs run."""
     model: Config = field(default_factory=lambda: PAPER)
     """Every option of the model, over the preset's."""
 
@@ -66,48 +94,122 @@ class BenchConfig:
 def run(config: BenchConfig) -> int:
     """Returns 0 when every job is done, 1 when some failed."""
     from d3talker.talker import device_of
+    from eval.estimate import Clock, Estimator
     from eval.harness import Harness
-    from eval.jobs import expand
     from eval.metrics.registry import check_names
-    from eval.store import Store
+    from eval.stages import ModelStages
+    from eval.sweep import Sweep
+    from eval.warm import warm_up
 
     check_names(config.metrics)
-    if config.seeds < 1:
-        raise UserError(f"--seeds is {config.seeds}; give at least 1")
-    device = device_of(config.model)
-    tasks = expand(
-        D3_V1, config.subjects, config.budgets, config.ablations, config.seeds, config.floors, config.model
-    )
-    harness = Harness(Store(config.out), D3_V1, config.metrics, config.weights, device.type, not config.shared_machine)
-    open_ = [task for task in tasks if not harness.is_done(task.job)]
-    console.print(f"{len(tasks)} jobs, {len(tasks) - len(open_)} done already, {len(open_)} to run in {config.out}")
-    for task in open_:
-        console.print(f"  {label(task.job)}")
+    planned, store = plan(request(config)), Store(config.out)
+    device = device_of(config.model).type
+    alone = config.executor.kind == "serial" and not config.shared_machine
+    harness = Harness(store, ModelStages(D3_V1, device, config.weights), config.metrics, device, alone)
+    estimator = Estimator(store, D3_V1, device)
+    faults = find_faults(harness, planned, config)
+    print_plan(config, planned, faults, estimator)
     if config.dry_run:
         return 0
-    write_json(config.out / "plan.json", {"jobs": [{"key": t.job.key, **t.job.model_dump()} for t in tasks]})
-    failed = 0
-    for task in open_:
-        with harness.store.claim(task.job.key) as mine:
-            if not mine:
-                console.print(f"{label(task.job)}: another process works on it")
-                continue
-            if harness.is_done(task.job):
-                continue
-            record = harness.run(task)
-            failed += record.status == "failed"
-            console.print(f"{label(task.job)}: {record.status}{': ' + record.reason if record.reason else ''}{brief(record)}")
+    write_json(config.out / "plan.json", {"jobs": [{"key": t.job.key, **t.job.model_dump()} for t in planned.tasks]})
+    _overwrite(harness, planned.tasks, config, faults)
+    with store.presence() as me, closing(executor(config.executor, config.out, device == "cuda")) as where:
+        clock = Clock(lambda unit: estimator.unit(unit).seconds)
+        sweep = Sweep(replace(harness, me=me), where, partial(warm_up, device), not config.shared_machine, clock)
+        failed = sweep.run(planned.tasks)
+    print_end(harness, planned, failed)
     return 1 if failed else 0
 
 
-def label(job) -> str:  # type: ignore[no-untyped-def]
-    """One line that names a job."""
-    seed = f", seed {job.seed}" if job.method == "d3talker" else ""
-    ablation = f" {job.ablation}" if job.ablation != "full" else ""
-    return f"{job.method}{ablation} on {job.subject}, {job.budget:g} s{seed}"
+def request(config: BenchConfig) -> Request:
+    """The command line's words as the planner reads them."""
+    from d3talker.subject.layout import Subject
+    from eval.imports import find_imports
+
+    sounds = tuple(parse_sound(text) for text in config.audio)
+    return Request(
+        D3_V1, config.model, tuple(Subject(path) for path in config.subjects), parse_tables(config.tables),
+        config.budgets, config.ablations, config.settings, config.methods, config.seeds, sounds,
+        find_imports(config.predictions, config.budgets, sounds), tuple(Subject(path) for path in config.pretrain),
+    )
 
 
-def brief(record) -> str:  # type: ignore[no-untyped-def]
-    """The values that were measured, in one line."""
-    values = [f"{name} {result.value:.4g}" for name, result in record.metrics.items() if result.value is not None]
-    return f" ({', '.join(values)})" if values else ""
+def parse_tables(text: str) -> tuple[int, ...]:
+    """ "all" or "1,4" as numbers.  Raises UserError."""
+    if text == "all":
+        return TABLES
+    numbers = [part.strip() for part in text.split(",") if part.strip()]
+    if any(number not in map(str, TABLES) for number in numbers):
+        raise UserError(f"--tables {text}: give all, or some of {', '.join(map(str, TABLES))} with commas between")
+    return tuple(sorted({int(number) for number in numbers}))
+
+
+def parse_sound(text: str) -> Sound:
+    """ "NAME=FILE", or "FILE" which is called as the file without its suffix.  Raises UserError when there is none."""
+    name, equals, tail = text.partition("=")
+    path = Path(text) if not equals or Path(text).exists() else Path(tail)
+    if not path.is_file():
+        raise UserError(f"the driving sound {path} does not exist; give --audio FILE or NAME=FILE")
+    return Sound(path.stem if path == Path(text) else name, path)
+
+
+def find_faults(harness: Harness, planned: Plan, config: BenchConfig) -> dict[str, str]:
+    """Job key -> why it must run."""
+    faults = {}
+    for task in planned.tasks:
+        fault = harness.fault(task, config.check)
+        if fault is None and harness.store.is_stale(task.job, config.overwrite):
+            fault = f"--overwrite {config.overwrite.value}"
+        if fault:
+            faults[task.job.key] = fault
+    return faults
+
+
+def print_plan(config: BenchConfig, planned: Plan, faults: dict[str, str], estimator: Estimator) -> None:
+    """What will run, why where that is not plain, and what it takes."""
+    from eval.estimate import GUESSES, duration
+    from eval.sweep import label
+
+    open_ = [task for task in planned.tasks if task.job.key in faults]
+    done = len(planned.tasks) - len(open_)
+    say(f"{len(planned.tasks)} jobs, {done} done already, {len(open_)} to run in {config.out}")
+    for task in open_[:None if config.dry_run else SHOWN]:
+        why = faults[task.job.key]
+        say(f"  {label(task.job)}{'' if why == 'not run yet' else f' ({why})'}")
+    if not config.dry_run and len(open_) > SHOWN:
+        say(f"  ... and {len(open_) - SHOWN} more; --dry-run lists them all")
+    for text in planned.left_out:
+        say(f"left out: {text}")
+    if not open_:
+        return
+    cost = estimator.total(units(open_))
+    known = estimator.rates(open_[0].subject.size).known
+    trust = "from the records that are there" if {"render_s", "score_s"} <= known else f"a guess for {estimator.device}"
+    if "step_s" not in known and any(task.config for task in open_):
+        trust = f"a guess: {GUESSES[estimator.device].step_s:g} s a step at its usual size on {estimator.device}"
+    say(f"about {duration(cost.seconds)} of work one by one ({trust}), {cost.bytes / 1e9:.2g} GB of disk")
+    free = shutil.disk_usage(next(p for p in (config.out, *config.out.resolve().parents) if p.exists())).free
+    if cost.bytes > free:
+        say(f"warning: the disk of {config.out} has {free / 1e9:.2g} GB left")
+
+
+def print_end(harness: Harness, planned: Plan, failed: int) -> None:
+    """What stands in the folder now, and what could not be measured."""
+    from eval.sweep import unmeasured
+
+    records = (harness.store.record(task.job) for task in planned.tasks if harness.store.record_path(task.job).exists())
+    for name, reason in unmeasured(record for record in records if record).items():
+        say(f"{name} has no value in some jobs: {reason} (then: --overwrite unmeasured)")
+    if failed:
+        say(f"{failed} failed; their logs are in {harness.store.root / 'logs'}; the same command again retries them")
+
+
+def _overwrite(harness: Harness, tasks: Sequence[Task], config: BenchConfig, faults: dict[str, str]) -> None:
+    """Forget what the policy says, unless another process works on it."""
+    for unit in units(task for task in tasks if task.job.key in faults):
+        with harness.store.claim(unit.name) as mine:
+            if mine:
+                for task in unit.tasks:
+                    harness.store.forget(task.job, config.overwrite)
+                    if config.check and harness.fault(task) is None:  # only a checksum shows the damage
+                        harness.store.record_path(task.job).unlink(missing_ok=True)

@@ -1,32 +1,32 @@
-"""Run jobs: train, render, time, score, write the record; each stage is kept, and never repeated once it is whole."""
+"""Run one job to its record: each stage is kept, never repeated once it is whole, and a failure is a record too."""
 
 from __future__ import annotations
 
+import errno
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
-from baselines.floors import floor
-from d3talker.config import Config
 from d3talker.errors import UserError
 from d3talker.files import read_json, write_json
-from d3talker.predictions import Predictions, is_predictions
-from d3talker.subject.layout import Frame, Subject
+from d3talker.predictions import Predictions
 from eval.environment import describe
-from eval.jobs import Task
+from eval.jobs import Pretraining, Task, training_key, training_seed
+from eval.metrics.registry import METRICS
 from eval.metrics.result import MetricResult
-from eval.protocol import Protocol
-from eval.records import Job, Record, Stage
-from eval.store import Store, training_key
+from eval.records import Environment, Job, Record, Stage
+from eval.stages import Stages
+from eval.store import Store, damage, sweep_up
+from eval.timing import fps
 
-if TYPE_CHECKING:
-    from d3talker.synthesis import TrainedTalker
-
-TIMING = "timing.json"
-FPS_FRAMES = 100
+NOTE = "timing.json"
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+describe_once = lru_cache(describe)  # the code that runs is the code as it was when the process began
 
 
 @dataclass
@@ -40,136 +40,216 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Harness:
-    """One sweep over one results folder.  `exclusive`: the user says that nothing else runs on this machine."""
+    """How the jobs of one results folder are run.
+
+    device: "cpu" or "cuda".  exclusive: nothing else runs on this machine, as far as the user and the executor know.
+    me: this process' name for `Store.alone`.
+    """
 
     store: Store
-    protocol: Protocol
+    stages: Stages
     metrics: tuple[str, ...]
-    weights: Path | None
     device: str
-    exclusive: bool
+    exclusive: bool = False
+    me: str = ""
 
-    def is_done(self, job: Job) -> bool:
-        """Whether a good record with every wanted metric is there, and its predictions too."""
-        record = self.store.record(job)
-        return (
-            record is not None and record.status == "ok" and set(self.metrics) <= set(record.metrics)
-            and is_predictions(self.store.predictions(job))
-        )
+    def wanted(self, job: Job) -> list[str]:
+        """The metrics that this job can have: without ground truth there is nothing to compare with."""
+        if job.setting == "self":
+            return list(self.metrics)
+        return [name for name in self.metrics if "reference" not in METRICS[name].needs]
+
+    def fault(self, task: Task, checksums: bool = False) -> str | None:
+        """Why a task must run, or None when it is done or has failed."""
+        return self.store.fault(task.job, self.wanted(task.job), checksums) or self._untimed(task)
 
     def run(self, task: Task) -> Record:
-        """Run one job to its record; a failure becomes a record too, and is tried again next time."""
-        began = _now()
-        outcome = Outcome()
+        """Run what is missing of one job and write its record.
+
+        A job that raises leaves a failed record and its traceback; only a full disk or an interruption stops the sweep.
+        """
+        began, outcome, job = _now(), Outcome(), task.job
+        self.store.sweep_up(job)
+        old = self._kept(job)
+        environment, reason = None, None
+        status: Literal["ok", "failed"] = "ok"
         try:
-            self._reference(task.subject)
-            self._predict(task, outcome)
-            self._evaluate(task, outcome)
-            status, reason = "ok", None
-        except (UserError, FloatingPointError) as error:
-            status, reason = "failed", str(error)
-        predictions = Predictions(self.store.predictions(task.job)) if status == "ok" else None
-        manifest = predictions.manifest if predictions else None
+            self._reference(task)
+            made = self._predict(task, outcome, old)
+            environment = self._score(task, outcome, None if made else old)
+        except Exception as error:  # a stage runs anybody's code
+            if no_space(error):
+                raise
+            status = "failed"
+            reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            log = self.store.write_log(job, "".join(traceback.format_exception(error)))
+            outcome.artifacts["failure"] = self.store.relative(log)
+        manifest = Predictions(self.store.predictions(job)).manifest if status == "ok" else None
         record = Record(
-            key=task.job.key, job=task.job, status=status, reason=reason, metrics=outcome.metrics, stages=outcome.stages,
+            key=job.key, job=job, status=status, reason=reason, metrics=outcome.metrics, stages=outcome.stages,
             torso_mode=manifest.torso_mode if manifest else None, lossless=manifest.lossless if manifest else None,
             synthetic=bool(task.subject.meta.get("synthetic")), frames=manifest.frames if manifest else None,
-            size=task.subject.size, notes=manifest.notes if manifest else [], artifacts=outcome.artifacts,
-            environment=describe(self.device), started=began, ended=_now(),
+            size=(manifest.height, manifest.width) if manifest else None, notes=manifest.notes if manifest else [],
+            artifacts=outcome.artifacts, environment=environment or describe_once(self.device), started=began,
+            ended=_now(),
+        )
+        if status == "ok" or old is None or damage(self.store.predictions(job)):  # else the earlier record stays true
+            self.store.write(record)
+        return record
+
+    def fail(self, task: Task, reason: str) -> Record:
+        """The record of a job whose worker died: killed for its memory, a lost machine, a crash below Python."""
+        self.store.write_log(task.job, reason)
+        record = Record(
+            key=task.job.key, job=task.job, status="failed", reason=reason.strip().splitlines()[-1],
+            synthetic=bool(task.subject.meta.get("synthetic")),
+            artifacts={"failure": self.store.relative(self.store.log(task.job))},
+            environment=describe_once(self.device), started=_now(), ended=_now(),
         )
         self.store.write(record)
         return record
 
-    def _predict(self, task: Task, outcome: Outcome) -> None:
-        out = self.store.predictions(task.job)
-        train = self.protocol.train(task.subject, task.job.budget)
-        test = self.protocol.test(task.subject)
-        if task.config is None:
-            if not is_predictions(out):
-                floor(task.job.method)(task.subject, train, test, out)
-        else:
-            self._train(task, task.config, train, outcome)
-            self._render(task, test, out, outcome)
-        outcome.artifacts |= {
-            "predictions": self.store.relative(out),
-            "reference": self.store.relative(self.store.reference(task.subject.name)),
-        }
+    def _kept(self, job: Job) -> Record | None:
+        """An earlier good record, whose measurements are still true of what lies in the folder."""
+        try:
+            record = self.store.record(job)
+        except UserError:
+            return None
+        return record if record and record.status == "ok" else None
 
-    def _train(self, task: Task, config: Config, train: Sequence[Frame], outcome: Outcome) -> None:
-        from d3talker.training.adapt import train_identity
-        from d3talker.training.loop import LOG
-
-        run = self.store.run(task.job)
-        with self.store.claim(training_key(task.job), wait=True):
-            seconds, cached = train_identity(config, task.subject, train, run, task.job.seed_value)
-        # The flag belongs to the moment of training, so a cached stage keeps the one it was written with.
-        note = run / TIMING
-        if not note.exists():
-            write_json(note, {"train_exclusive": self.exclusive and not cached})
-        outcome.stages["train"] = Stage(seconds=seconds, exclusive=read_json(note)["train_exclusive"], cached=cached)
-        outcome.metrics["train_time"] = MetricResult(value=seconds)
-        outcome.artifacts["log"] = self.store.relative(run / LOG)
-
-    def _render(self, task: Task, test: Sequence[Frame], out: Path, outcome: Outcome) -> None:
-        from d3talker.synthesis import TrainedTalker, render_self
-
-        trained = TrainedTalker(self.store.run(task.job), self.device)
-        cached = is_predictions(out)
-        began = time.perf_counter()
+    def _predict(self, task: Task, outcome: Outcome, old: Record | None) -> bool:
+        """Whole predictions, checked byte by byte; returns whether they had to be made."""
+        store, out = self.store, self.store.predictions(task.job)
+        cached = damage(out) is None
+        outcome.artifacts["predictions"] = store.relative(out)
+        outcome.artifacts["reference"] = store.relative(store.reference(task.job))
+        if cached and old is not None:
+            earlier = {name: stage for name, stage in old.stages.items() if name != "evaluate"}
+            outcome.stages |= {name: stage.model_copy(update={"cached": True}) for name, stage in earlier.items()}
+            outcome.metrics |= {n: m for n, m in old.metrics.items() if n not in METRICS}
+            outcome.artifacts = old.artifacts | outcome.artifacts
+        elif task.config is not None:
+            self._train(task, outcome)
+        run = None if task.config is None else store.run(task.job)
         if not cached:
-            render_self(trained, task.subject, test, out, footnotes(task.config))
-        outcome.stages["render"] = Stage(seconds=time.perf_counter() - began, exclusive=self.exclusive, cached=cached)
-        outcome.metrics["fps"] = self._fps(trained, task, test)
+            began, quiet = time.perf_counter(), self._quiet()
+            self.stages.render(task, run, out)
+            outcome.stages["render"] = Stage(seconds=time.perf_counter() - began, exclusive=quiet and self._quiet())
+        if run is not None and task.job.setting == "self":
+            self._speed(task, run, outcome)
+        elif task.predictions is not None:
+            _foreign_times(out, outcome)
+        return not cached
 
-    def _fps(self, trained: TrainedTalker, task: Task, test: Sequence[Frame]) -> MetricResult:
-        """Measured once a job: encoding of the signals, deformation, rasterising, composing; not PNCC, nor writing files."""
-        from d3talker.synthesis import back, camera
-        from eval.timing import fps, time_calls
-
-        note = self.store.timing(task.job)
-        if note.exists():
-            return MetricResult.model_validate(read_json(note))
-        some = test[:FPS_FRAMES]
-        signals = trained.drive(task.subject, some)
-        cameras = [camera(task.subject, frame, trained.device) for frame in some]
-        backs = [back(task.subject, frame, trained.device) for frame in some]
-        seconds = time_calls(
-            lambda index: trained.frame(signals, index, cameras[index], backs[index]), len(some),
-            cuda=trained.device.type == "cuda",
+    def _train(self, task: Task, outcome: Outcome) -> None:
+        general = self.pretrain(task.pretraining, outcome) if task.pretraining else None
+        run, seed = self.store.run(task.job), training_seed(training_key(task.job))
+        stage = self._learn(run, lambda: self.stages.train(task, run, seed, general))
+        outcome.stages["train"] = stage
+        outcome.metrics["train_time"] = MetricResult(
+            value=stage.seconds, extra={"exclusive": stage.exclusive, "device": read_json(run / NOTE)["device"]}
         )
-        result = fps(seconds, self.exclusive, stages="signal encoding, deformation, rasterising, composing; no refiner")
-        write_json(note, result.model_dump())
-        return result
+        if (run / "log.json").exists():
+            outcome.artifacts["log"] = self.store.relative(run / "log.json")
 
-    def _evaluate(self, task: Task, outcome: Outcome) -> None:
-        from eval.metrics.score import score_predictions
+    def pretrain(self, pretraining: Pretraining, outcome: Outcome | None = None) -> Path:
+        """The folder of a finished pre-training; one process makes it, others wait for it."""
+        run, seed = self.store.pretraining(pretraining.key), training_seed(pretraining.key)
+        with self.store.claim(f"pretrain-{pretraining.key}", wait=True):
+            stage = self._learn(run, lambda: self.stages.pretrain(pretraining, run, seed))
+        if outcome is not None:
+            outcome.stages["pretrain"] = stage
+        return run
 
-        began = time.perf_counter()
-        outcome.metrics |= score_predictions(
-            Predictions(self.store.predictions(task.job)), Predictions(self.store.reference(task.subject.name)),
-            task.subject, self.metrics, weights=self.weights,
+    def _learn(self, run: Path, work: Callable[[], float]) -> Stage:
+        """Train in `run`.  Its note says whether every session of the training had the machine for itself."""
+        path, device = run / NOTE, describe_once(self.device).device
+        try:
+            note = read_json(path)
+        except UserError:
+            note = {}
+        if "seconds" in note and work() == note["seconds"]:
+            return Stage(seconds=note["seconds"], exclusive=note["exclusive"], cached=True)
+        # a run without a note, or made anew because it was damaged, has a session of which nothing is known
+        known = note.get("exclusive", not run.exists()) if "seconds" not in note else False
+        note = {"exclusive": known and self._quiet(), "device": device}
+        write_json(path, note)
+        seconds = work()
+        note |= {"exclusive": note["exclusive"] and self._quiet(), "seconds": seconds}
+        write_json(path, note)
+        return Stage(seconds=seconds, exclusive=note["exclusive"])
+
+    def _speed(self, task: Task, run: Path, outcome: Outcome) -> None:
+        """FPS, once a job; measured again when it was measured beside other work and can now be measured alone."""
+        path, quiet = self.store.timing(task.job), self._quiet()
+        try:
+            known = MetricResult.model_validate(read_json(path))
+        except (UserError, ValueError):
+            known = None
+        if known is None or (quiet and not known.extra["exclusive"]):
+            if not run.exists():
+                self._train(task, outcome)
+            known = self.stages.fps(task, run, quiet)
+            facts = {"exclusive": quiet and self._quiet(), "device": describe_once(self.device).device}
+            known = known.model_copy(update={"extra": known.extra | facts})
+            write_json(path, known.model_dump())
+        outcome.metrics["fps"] = known
+
+    def _untimed(self, task: Task) -> str | None:
+        """Whether a done job waits for its speed to be measured alone, and this process can."""
+        if task.config is None or task.job.setting != "self" or not self.exclusive:
+            return None
+        record = self._kept(task.job)
+        speed = record.metrics.get("fps") if record else None
+        if speed is not None and not speed.extra.get("exclusive", True):
+            return "its FPS was measured beside other work"
+        return None
+
+    def _score(self, task: Task, outcome: Outcome, old: Record | None) -> Environment:
+        """All metrics, unless an earlier record has them of the same frames; returns the environment they come from."""
+        wanted = self.wanted(task.job)
+        if old is not None:
+            known = {name: metric for name, metric in old.metrics.items() if name in METRICS}
+            if set(wanted) <= set(known):
+                outcome.metrics |= known
+                outcome.stages["evaluate"] = old.stages["evaluate"].model_copy(update={"cached": True})
+                return old.environment
+            wanted = list(dict.fromkeys([*known, *wanted]))
+        began, quiet = time.perf_counter(), self._quiet()
+        outcome.metrics |= self.stages.score(
+            task, self.store.predictions(task.job), self.store.reference(task.job), wanted
         )
-        outcome.stages["evaluate"] = Stage(seconds=time.perf_counter() - began, exclusive=self.exclusive)
+        outcome.stages["evaluate"] = Stage(seconds=time.perf_counter() - began, exclusive=quiet and self._quiet())
+        return describe_once(self.device)
 
-    def _reference(self, subject: Subject) -> None:
+    def _reference(self, task: Task) -> None:
         """The test clip's ground truth, kept lossless beside the results so that every number can be recomputed."""
-        out = self.store.reference(subject.name)
-        with self.store.claim(f"reference-{subject.name}", wait=True):
-            if not is_predictions(out):
-                test = self.protocol.test(subject)
-                floor("ground-truth")(subject, test, test, out)
+        out = self.store.reference(task.job)
+        with self.store.claim(f"reference-{out.name}", wait=True):
+            if damage(out) is not None:
+                sweep_up(out.parent, out.name)
+                self.stages.reference(task.subject, out)
+
+    def _quiet(self) -> bool:
+        return self.exclusive and self.store.alone(self.me)
 
 
-def footnotes(config: Config) -> list[str]:
-    """What a reader of the number must know of how it came about."""
-    notes = ["Head pose, torso and background of the test frames are the video's own, as in the official codes."]
-    if config.signals.motion_source == "tracked":
-        notes.append("ORACLE: facial motion was tracked in the test video.")
-    notes.append({
-        "loop": "Blinks are the training frames' in a loop.", "still": "The eyes do not blink.",
-        "video": "Blinks are those of the test video, as in the official codes.",
-    }[config.signals.eyes])
-    return notes
+def no_space(error: BaseException) -> bool:
+    """Whether an error means that nothing can be written any more; not every library passes the number on."""
+    return getattr(error, "errno", None) in NO_SPACE or "No space left on device" in str(error)
+
+
+def _foreign_times(out: Path, outcome: Outcome) -> None:
+    """Training time and speed of another code, where `d3talker run` measured them."""
+    timing = Predictions(out).manifest.timing
+    if timing is None:
+        return
+    facts = {"exclusive": timing.exclusive, "device": timing.device}
+    if timing.train_s is not None:
+        outcome.stages["train"] = Stage(seconds=timing.train_s, exclusive=timing.exclusive)
+        outcome.metrics["train_time"] = MetricResult(value=timing.train_s, extra=facts)
+    if timing.render_s:
+        outcome.metrics["fps"] = fps(timing.render_s, timing.exclusive, device=timing.device)
 
 
 def _now() -> str:

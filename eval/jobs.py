@@ -1,72 +1,118 @@
-"""From what the user asks for to a list of jobs: subjects x budgets x (ablations x seeds, and the floors)."""
+"""What a sweep is made of: tasks (a job and what it needs), the pre-training some share, and units that run as one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from d3talker.ablations import ablation
+from d3talker.ablations import ablation, same_setting
 from d3talker.config import Config
-from d3talker.errors import UserError
+from d3talker.files import sha256_json
 from d3talker.subject.layout import Subject
-from eval.protocol import Protocol
 from eval.records import Job
 
 METHOD = "d3talker"
+ALL = None
+TEST_TIME = ("motion_source", "eyes")
 # Options that say where to compute or how often to save; they change no number that a table shows.
-NEUTRAL = {"device": None, "schedule": ("checkpoint_every",)}
+NEUTRAL: dict[str, tuple[str, ...] | None] = {"device": ALL, "schedule": ("checkpoint_every",)}
+# Options that only adaptation or rendering reads.
+UNSEEN_BY_PRETRAINING: dict[str, tuple[str, ...] | None] = {
+    "schedule": ALL, "refiner": ALL, "ablation": ("refiner",), "loss": ("normal", "depth"),
+    "fields": ("adapt_lr_scale",), "signals": TEST_TIME,
+}
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """One pre-training: all tasks whose options are the same as far as it sees them share it."""
+
+    config: Config
+    subjects: tuple[Subject, ...]
+
+    @property
+    def key(self) -> str:
+        """Hex SHA-256 of the data and the options that pre-training sees."""
+        return sha256_json({
+            "subjects": [subject.data_hash for subject in self.subjects],
+            "config": without(without(asdict(self.config), NEUTRAL), UNSEEN_BY_PRETRAINING),
+        })
 
 
 @dataclass(frozen=True)
 class Task:
-    """A job together with what is needed to run it; `config` is None for methods that are not trained here."""
+    """A job together with what is needed to run it.
+
+    config: of our own model, None for others.  audio: the driving sound of the cross setting.  predictions: a finished
+    predictions folder of another code.  pretraining: what the training starts from, if anything.
+    """
 
     job: Job
     subject: Subject
-    config: Config | None
+    config: Config | None = None
+    audio: Path | None = None
+    predictions: Path | None = None
+    pretraining: Pretraining | None = None
 
 
-def expand(
-    protocol: Protocol, subjects: Sequence[Path], budgets: Sequence[float], ablations: Sequence[str], seeds: int,
-    floors: Sequence[str], config: Config,
-) -> list[Task]:
-    """All jobs of a sweep, floors last.  Raises UserError for a subject too short for a budget, or an unknown name."""
-    tasks: list[Task] = []
-    opened = [Subject(path) for path in subjects]
-    names = [subject.name for subject in opened]
-    if len(set(names)) < len(names):
-        raise UserError(f"two subjects share a name ({', '.join(sorted(names))}); rename one of the folders")
-    for subject in opened:
-        for budget in budgets:
-            protocol.train(subject, budget)
-            common: dict[str, Any] = {
-                "protocol": protocol.variant(subject), "subject": subject.name, "subject_hash": subject.data_hash,
-                "budget": budget,
-            }
-            for name in ablations:
-                own = ablated(config, name)
-                tasks += [
-                    Task(Job(method=METHOD, ablation=name, seed=seed, config=signature(own), **common), subject, own)
-                    for seed in range(seeds)
-                ]
-            tasks += [Task(Job(method=name, **common), subject, None) for name in floors]
-    return tasks
+@dataclass(frozen=True)
+class Unit:
+    """Tasks that one worker runs in turn, because they share a training.  `name` is what is claimed meanwhile."""
+
+    name: str
+    tasks: tuple[Task, ...]
+
+
+def units(tasks: Iterable[Task]) -> list[Unit]:
+    """Tasks grouped by their training, in the order of the first of each; others stand alone."""
+    groups: dict[str, list[Task]] = {}
+    for task in tasks:
+        groups.setdefault(task.job.key if task.config is None else training_key(task.job), []).append(task)
+    return [Unit(name, tuple(group)) for name, group in groups.items()]
+
+
+def training_key(job: Job) -> str:
+    """Jobs that differ only in what drives the finished model share one training."""
+    value = job.model_dump(exclude={"setting", "audio", "protocol", "source_hash"})
+    value["config"] = without(value["config"], {"signals": TEST_TIME})
+    return sha256_json(value)
+
+
+def training_seed(key: str) -> int:
+    """The random seed of a training: a part of its key, so that whichever job comes first gives the same."""
+    return int(key[:12], 16) % (2**31)
+
+
+def canonical(names: Sequence[str]) -> list[str]:
+    """Rows of Table 4 without those that train the same model as another: each setting by its first name there."""
+    return list(dict.fromkeys(same_setting(name)[0] for name in names))
+
+
+def needs_pretraining(name: str) -> bool:
+    """Whether a row differs from the full model in nothing but its pre-training."""
+    return set(ablation(name).switches) == {"contrast"}
 
 
 def ablated(config: Config, name: str) -> Config:
     """The configuration with the switches of one row of Table 4."""
-    return replace(config, ablation=replace(config.ablation, **ablation(name).switches))
+    switches: dict[str, Any] = dict(ablation(name).switches)
+    return replace(config, ablation=replace(config.ablation, **switches))
 
 
-def signature(config: Config) -> dict[str, Any]:
-    """The options that can change a number, as plain data."""
-    value = asdict(config)
-    for section, names in NEUTRAL.items():
-        if names is None:
-            del value[section]
-        else:
-            for name in names:
-                del value[section][name]
-    return value
+def signature(config: Config, pretraining: Pretraining | None) -> dict[str, Any]:
+    """The options that can change a number, as plain data; a pre-training stands there as its key."""
+    value = without(asdict(config), {**NEUTRAL, "pretrain": ALL})
+    return value if pretraining is None else {**value, "pretrain": pretraining.key}
+
+
+def without(value: dict[str, Any], options: dict[str, tuple[str, ...] | None]) -> dict[str, Any]:
+    """Nested options, less whole sections (ALL) or some names of a section."""
+    kept = {}
+    for section, content in value.items():
+        if section not in options:
+            kept[section] = content
+        elif (names := options[section]) is not None:
+            kept[section] = {name: item for name, item in content.items() if name not in names}
+    return kept

@@ -20,6 +20,7 @@ class Job(BaseModel):
     method: a name of the registry ("d3talker", "instag", ..., floors such as "mean-frame").  budget: seconds of training video.
     setting: "self" (own sound of the test clip) or "cross" (another sound, named by `audio`).
     ablation: a preset's name ("full" for the whole model).  config: every resolved option that can change a number.
+    source_hash: SHA-256 of what comes from outside: the driving sound, or predictions that another code made.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,16 +34,12 @@ class Job(BaseModel):
     ablation: str = "full"
     seed: int = 0
     config: dict[str, Any] = {}
+    source_hash: str | None = None
 
     @property
     def key(self) -> str:
         """Hex SHA-256 of the job's content."""
-        return sha256_json(self.model_dump())
-
-    @property
-    def seed_value(self) -> int:
-        """The random seed, derived from the key's content, never a global integer."""
-        return int(self.key[:12], 16) % (2**31)
+        return sha256_json(self.model_dump(exclude=set() if self.source_hash else {"source_hash"}))
 
 
 class Stage(BaseModel):
@@ -72,7 +69,7 @@ class Environment(BaseModel):
 class Record(BaseModel):
     """The file results/<...>/records/<key>.json.
 
-    stages: prepare | pretrain | train | render | evaluate.  training_time_s and fps are in `metrics` ("train_time", "fps").
+    stages: pretrain | train | render | evaluate.  training_time_s and fps are in `metrics` ("train_time", "fps").
     notes: footnotes that must stand under any table that shows this record.  artifacts: paths relative to the results folder.
     """
 

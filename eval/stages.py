@@ -1,0 +1,155 @@
+"""The stages of a real job: reference, pre-training, training, rendering, timing, scoring; each told where to write."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from baselines.floors import floor
+from d3talker.config import Config
+from d3talker.errors import UserError
+from d3talker.files import atomic_folder
+from d3talker.predictions import Predictions
+from d3talker.subject.layout import Subject
+from eval import protocol
+from eval.jobs import Pretraining, Task
+from eval.metrics.result import MetricResult
+
+if TYPE_CHECKING:
+    from d3talker.synthesis import TrainedTalker
+
+FPS_FRAMES = 100
+
+
+class Stages(Protocol):
+    """What the harness calls; tests give others.  Every stage may raise anything: the job then failed."""
+
+    def reference(self, subject: Subject, out: Path) -> None:
+        """Write the ground truth of the test frames as a predictions folder."""
+
+    def pretrain(self, pretraining: Pretraining, out: Path, seed: int) -> float:
+        """Pre-train in `out`, or go on there, or find it done; returns seconds of work so far."""
+
+    def train(self, task: Task, out: Path, seed: int, general: Path | None) -> float:
+        """Adapt in `out`, or go on there, or find it done; returns seconds of work so far.  general: a pre-training."""
+
+    def render(self, task: Task, run: Path | None, out: Path) -> None:
+        """Write the task's predictions folder; run: the finished training, None for other methods."""
+
+    def fps(self, task: Task, run: Path, exclusive: bool) -> MetricResult:
+        """Measure the rendering speed of a finished training."""
+
+    def score(self, task: Task, predictions: Path, reference: Path, metrics: Sequence[str]) -> dict[str, MetricResult]:
+        """Compute metrics from finished predictions."""
+
+
+@dataclass(frozen=True)
+class ModelStages:
+    """The stages as the tables need them.  device: "cpu" or "cuda".  weights: folder with metric networks' weights."""
+
+    protocol: protocol.Protocol
+    device: str
+    weights: Path | None = None
+
+    def reference(self, subject: Subject, out: Path) -> None:
+        test = self.protocol.test(subject)
+        floor("ground-truth")(subject, test, test, out)
+
+    def pretrain(self, pretraining: Pretraining, out: Path, seed: int) -> float:
+        from d3talker.training.pretrain import CHECKPOINT, pretrain
+
+        set_aside_damaged(out / CHECKPOINT)
+        return pretrain(pretraining.config, pretraining.subjects, out, seed)[0]
+
+    def train(self, task: Task, out: Path, seed: int, general: Path | None) -> float:
+        from d3talker.training.adapt import CHECKPOINT, train_identity
+
+        set_aside_damaged(out / CHECKPOINT)
+        frames = self.protocol.train(task.subject, task.job.budget)
+        return train_identity(_config(task), task.subject, frames, out, seed, general=general)[0]
+
+    def render(self, task: Task, run: Path | None, out: Path) -> None:
+        test = self.protocol.test(task.subject)
+        if task.predictions is not None:
+            _copy(task.predictions, out)
+        elif run is None:
+            floor(task.job.method)(task.subject, self.protocol.train(task.subject, task.job.budget), test, out)
+        elif task.audio is not None:
+            from d3talker.synthesis import render_cross
+
+            render_cross(self._trained(task, run), task.subject, test, task.audio, out, footnotes(_config(task)))
+        else:
+            from d3talker.synthesis import render_self
+
+            render_self(self._trained(task, run), task.subject, test, out, footnotes(_config(task)))
+
+    def fps(self, task: Task, run: Path, exclusive: bool) -> MetricResult:
+        from d3talker.synthesis import back, camera
+        from eval.timing import fps, time_calls
+
+        trained = self._trained(task, run)
+        some = self.protocol.test(task.subject)[:FPS_FRAMES]
+        signals = trained.drive(task.subject, some)
+        cameras = [camera(task.subject, frame, trained.device) for frame in some]
+        backs = [back(task.subject, frame, trained.device) for frame in some]
+        seconds = time_calls(
+            lambda index: trained.frame(signals, index, cameras[index], backs[index]), len(some),
+            cuda=trained.device.type == "cuda",
+        )
+        return fps(seconds, exclusive, stages="signal encoding, deformation, rasterising, composing; no refiner")
+
+    def score(self, task: Task, predictions: Path, reference: Path, metrics: Sequence[str]) -> dict[str, MetricResult]:
+        from eval.metrics.score import score_predictions
+
+        return score_predictions(
+            Predictions(predictions), Predictions(reference), task.subject, metrics, weights=self.weights,
+        )
+
+    def _trained(self, task: Task, run: Path) -> TrainedTalker:
+        """The finished training, driven as this task says: trainings are shared by tasks that differ in this alone."""
+        from d3talker.synthesis import TrainedTalker
+
+        trained = TrainedTalker(run, self.device)
+        signals = _config(task).signals
+        driven = replace(trained.config.signals, motion_source=signals.motion_source, eyes=signals.eyes)
+        trained.config = replace(trained.config, signals=driven)
+        return trained
+
+
+def footnotes(config: Config) -> list[str]:
+    """What a reader of the number must know of how it came about."""
+    notes = ["Head pose, torso and background of the test frames are the video's own, as in the official codes."]
+    if config.signals.motion_source == "tracked":
+        notes.append("ORACLE: facial motion was tracked in the test video.")
+    notes.append({
+        "loop": "Blinks are the training frames' in a loop.", "still": "The eyes do not blink.",
+        "video": "Blinks are those of the test video, as in the official codes.",
+    }[config.signals.eyes])
+    return notes
+
+
+def set_aside_damaged(path: Path) -> None:
+    """Rename a checkpoint that cannot be read, so that its training begins anew instead of failing for ever."""
+    from d3talker import checkpoint
+
+    if path.exists():
+        try:
+            checkpoint.load(path)
+        except UserError:
+            path.replace(path.with_suffix(".damaged"))
+
+
+def _config(task: Task) -> Config:
+    if task.config is None:
+        raise UserError(f"{task.job.method} is not trained here")
+    return task.config
+
+
+def _copy(source: Path, out: Path) -> None:
+    """A checked copy of a predictions folder: results stay whole whatever happens to the original."""
+    Predictions(source).verify()
+    with atomic_folder(out) as folder:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
