@@ -187,12 +187,24 @@ class _Problem:
 
     def result(self, vector: Tensor) -> Track:
         p = self.unpack(vector)
+        for name in ("euler", "move", "expression"):
+            p[name] = _bridged(p[name], self.seen)
         errors = (self.project(p) - self.points).norm(dim=-1).mean(-1)
         errors[~self.seen] = float("nan")
         return Track(
             float(p["focal"]), p["identity"].numpy(), p["offsets"].numpy(), p["expression"].numpy(),
             p["euler"].numpy(), p["move"].numpy(), self.project(p, rigid=True).numpy(), errors.numpy(),
         )
+
+
+def _bridged(values: Tensor, seen: Tensor) -> Tensor:
+    """Values [T, D] with those of unseen frames put on a smooth curve through the seen ones, level beyond the ends."""
+    import torch
+    from scipy.interpolate import PchipInterpolator
+
+    at = np.flatnonzero(seen.numpy())
+    times = np.arange(len(values)).clip(at[0], at[-1])
+    return torch.as_tensor(PchipInterpolator(at, values.numpy()[at])(times))
 
 
 def _pinhole(camera: Tensor, focal: Tensor) -> Tensor:
