@@ -39,7 +39,7 @@ class LPIPS(nn.Module):
         masks: [N, 1, H, W] in [0, 1]; each layer's distances are then averaged with the mask's share of their cell as
         weight (an all-ones mask gives plain LPIPS; an empty one NaN).
         """
-        pairs = self.backbone(torch.cat([a, b]).contiguous(memory_format=torch.channels_last))
+        pairs = self.backbone(torch.cat([a, b]))
         total = torch.zeros(len(a), device=a.device)
         for features, weight in zip(pairs, self.linear):
             distance = _distance(features, weight)
@@ -56,7 +56,7 @@ def load_lpips(net: Net = "alex", weights: Path | None = None, *, device: str = 
     if net not in BACKBONES:
         raise UserError(f"LPIPS has no network '{net}'; choose one of {', '.join(BACKBONES)}")
     backbone = pretrained(BACKBONES[net], weights, download=download)
-    return LPIPS(net, backbone.to(memory_format=torch.channels_last)).to(device).eval()  # type: ignore[call-overload]
+    return LPIPS(net, backbone).to(device).eval()
 
 
 def lpips(
