@@ -38,12 +38,14 @@ class Native:
 
     frames: one video, or its images in order.  truth: the method's own ground-truth video, if it writes one.
     drops: frames that its code leaves out at the end of the val split.  torso_mode: None takes the spec's.
+    follows: what ends a cross-driven clip; after "poses" it may go on in silence, which is cut off.
     """
 
     frames: Path | tuple[Path, ...]
     truth: Path | None = None
     drops: int = 0
     torso_mode: TorsoMode | None = None
+    follows: Literal["sound", "poses"] = "sound"
 
     @property
     def place(self) -> Path:

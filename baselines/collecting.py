@@ -82,8 +82,9 @@ def collect(
     if setting == "cross":
         clip, start = read(candidates[0]), 0
         _check_size(clip, subject)
-        findings, count = Findings(), len(clip.thumbs)
+        findings = Findings()
         sound = _driving_sound(clip, audio, findings)
+        count = len(sound) // (SAMPLE_RATE // FPS)
     else:
         clip, start = _fitting(candidates, subject, test, first_frame)
         _check_size(clip, subject)
@@ -167,6 +168,9 @@ def _driving_sound(clip: Clip, audio: Path | None, findings: Findings) -> np.nda
         raise UserError("a cross-driven clip needs its driving sound; give --audio FILE")
     sound, step = read_audio(audio), SAMPLE_RATE // FPS
     found, heard = len(clip.thumbs), len(sound) // step
+    if found > heard and clip.native.follows == "poses":
+        findings.notes.append(f"the clip has {found} frames, one a pose; those after the sound's {heard} are cut off")
+        found = heard
     if found > heard + 2:
         raise UserError(
             f"{clip.native.place} holds {found} frames, {audio} lasts {heard}: it was driven by another sound, "

@@ -54,7 +54,19 @@ RECIPE = Recipe(
             ("render/renderonly_path_*/video.mp4",), train=False,
         ),
     ),
+    cross=(
+        Step(
+            "cross",
+            (
+                *_MAIN, "--config", "{data}/render.txt", "--datadir", "{data}/render/0", "--expname", "cross",
+                "--expname_finetune", "cross", "--ft_path", _TRAINED, "--need_torso", "True", "--render_only",
+                "--aud_file", "{features}",  # any name but aud.npy, which would be read by frame number
+            ),
+            ("cross/renderonly_path_*/video.mp4",), train=False,
+        ),
+    ),
     outputs="render",
+    cross_outputs="cross",
     timeout_h=72.0,
     notes=("DFRF was trained to iteration 300000, as its rendering script expects; the paper does not say how long",),
 )
@@ -69,7 +81,7 @@ def locate(folder: Path, setting: Setting) -> list[Native]:
     frames = numbered(images, re.compile(r"^(\d+)\.png$"), 0)
     if not frames:
         raise nothing(SPEC.title, folder, SPEC.outputs)
-    return [Native(frames)]
+    return [Native(frames, follows="poses")]
 
 
 ADAPTER = Adapter(locate=locate, run=RECIPE)

@@ -32,6 +32,9 @@ RECIPE = Recipe(
         Step("lips", (*_MAIN, "--iters", "125000", "--finetune_lips", "--patch_size", "32"), ("checkpoints/*.pth",)),
         Step("test", (*_MAIN, "--test"), ("results/*.mp4",), train=False),
     ),
+    cross=(
+        Step("cross", (*_MAIN, "--test", "--test_train", "--aud", "{features}"), ("results/*.mp4",), train=False),
+    ),
     notes=("ER-NeRF renders the head over the real torso (no --torso)",),
 )
 

@@ -13,11 +13,13 @@ from d3talker.errors import UserError
 def locate(spec: MethodSpec, folder: Path, setting: Setting, *, drops: int) -> list[Native]:
     """The composite out.mp4, never out_face.mp4 or out_mouth.mp4, and the method's own ground truth beside it.
 
-    drops: frames that the code leaves out at the end of val.  A cross-driven clip may lie under train/ (--use_train).
+    drops: frames that the code leaves out at the end of val.  A cross-driven clip lies under train/ (--use_train), or,
+    without that option, under test/.
     """
     need_folder(folder)
     splits = ("test",) if setting == "self" else ("train", "test")
-    found = [p for split in splits for p in matches(folder, f"{split}/ours_*/renders/out.mp4")]
+    tried = (matches(folder, f"{split}/ours_*/renders/out.mp4") for split in splits)
+    found = next((paths for paths in tried if paths), [])
     if not found:
         parts = matches(folder, "*/ours_*/renders/out_face.mp4")
         hint = ", only out_face.mp4, the face without mouth and torso" if parts else ""

@@ -39,7 +39,18 @@ RECIPE = Recipe(
             ("model/test/ours_10000/renders/*_renders.mov",), train=False,
         ),
     ),
+    cross=(
+        Step(
+            "cross",
+            (
+                "{python}", "render.py", *_ARGS, "--iteration", "10000", "--batch", "128", "--skip_train",
+                "--skip_test", "--custom_aud", "{features}", "--custom_wav", "{wav}",
+            ),
+            ("model/custom/ours_10000/renders/*_renders.mov",), train=False,
+        ),
+    ),
     outputs="model",
+    cross_outputs="model",
     notes=("GaussianTalker starts anew, unseen, when its loss becomes NaN; its training time then counts twice",),
 )
 
@@ -57,7 +68,7 @@ def locate(folder: Path, setting: Setting) -> list[Native]:
     if len(found) > 1:
         raise UserError(f"{found[0].parent} holds {len(found)} renderings; delete those that are not the test's")
     truths = sorted((found[0].parent.parent / "gt").glob("*_gt.mov")) if setting == "self" else []
-    return [Native(found[0], truth=truths[0] if truths else None)]
+    return [Native(found[0], truth=truths[0] if truths else None, follows="poses")]
 
 
 ADAPTER = Adapter(locate=locate, run=RECIPE)

@@ -69,6 +69,12 @@ RECIPE = Recipe(  # scripts/train_xx_few.sh, with the paper's DeepSpeech in plac
             ("test/ours_None/renders/out.mp4",), train=False,
         ),
     ),
+    cross=(
+        Step(
+            "cross", ("{python}", "synthesize_fuse.py", *_ARGS, "--dilate", "--use_train", "--audio", "{features}"),
+            ("train/ours_None/renders/out.mp4",), train=False,
+        ),
+    ),
     notes=("InsTaG's released weights were pre-trained on May and Obama, whose speech may be the driving sound",),
 )
 

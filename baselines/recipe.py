@@ -24,7 +24,9 @@ class Need:
 
 @dataclass(frozen=True)
 class Step:
-    """One command.  argv may hold {python} {data} {run} {weights} {frames}; it runs in the checkout of the code.
+    """One command.  argv may hold {python} {data} {run} {weights} {frames}, and in cross steps {features} {wav}.
+
+    It runs in the checkout of the code.
 
     produces: patterns, relative to {run}, of what must be there when it has ended.  train: its time is training time.
     """
@@ -40,7 +42,8 @@ class Recipe:
     """All of it.  environment: a script of baselines/environments.  weights: files that --weights must hold.
 
     copy: "module:function" of (subject, training frames, target), which writes the subject as the code reads it, cut to
-    the budget, and returns footnotes.  outputs: folder, relative to {run}, that the method's `locate` is given.
+    the budget, and returns footnotes.  cross: steps that render the finished model with another sound.  outputs:
+    folder, relative to {run}, that the method's `locate` is given; cross_outputs: the same after the cross steps.
     """
 
     environment: str
@@ -48,7 +51,9 @@ class Recipe:
     steps: tuple[Step, ...]
     needs: tuple[Need, ...] = ()
     weights: tuple[str, ...] = ()
+    cross: tuple[Step, ...] = ()
     outputs: str = "."
+    cross_outputs: str = "."
     timeout_h: float = 24.0
     notes: tuple[str, ...] = ()
 

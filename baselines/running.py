@@ -40,6 +40,10 @@ class RunConfig:
     """Folder with the code's pre-trained weights, for the methods that start from some."""
     budget: float = 10.0
     """Seconds of training video."""
+    audio: Path | None = None
+    """Another sound: render the finished model with it too, cross-driven."""
+    features: Path | None = None
+    """DeepSpeech features [N, 16, 29] of --audio, from the code's own extract_ds_features.py."""
     gpu: str | None = None
     """Value of CUDA_VISIBLE_DEVICES."""
     timeout_h: float | None = None
@@ -55,7 +59,7 @@ class RunConfig:
 
 
 def run(config: RunConfig, train_frames: TrainFrames, test_frames: TestFrames) -> Path:
-    """Run what is not done yet; returns the predictions folder.
+    """Run what is not done yet; returns the predictions folder, of the cross-driven clip where a sound was given.
 
     Raises UserError that names the step, its log and what to do when a step fails, hangs or leaves out its output.
     """
@@ -83,6 +87,6 @@ def run(config: RunConfig, train_frames: TrainFrames, test_frames: TestFrames) -
         with FileLock(config.out / "lock", timeout=0):
             work.execute()
             work.collect(test, predictions)
+            return work.cross(test) if config.audio else predictions
     except Timeout:
         raise UserError(f"{config.out} is in use by another run; wait for it, or give another --out") from None
-    return predictions

@@ -41,6 +41,12 @@ RECIPE = Recipe(  # scripts/train_xx.sh
             train=False,
         ),
     ),
+    cross=(
+        Step(
+            "cross", ("{python}", "synthesize_fuse.py", *_ARGS, "--use_train", "--audio", "{features}"),
+            ("train/ours_None/renders/out.mp4",), train=False,
+        ),
+    ),
 )
 
 

@@ -9,13 +9,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baselines.adapter import Adapter, Skip
+from baselines.adapter import Adapter, Setting, Skip
 from baselines.locating import by_pattern
 from baselines.process import environment, execute, survivor, tail
 from baselines.recipe import Recipe, Step
 from baselines.spec import MethodSpec
 from d3talker.errors import UserError
-from d3talker.files import atomic_folder, read_json, sha256_json, write_json
+from d3talker.files import atomic_folder, read_json, sha256_file, sha256_json, write_json
 
 if TYPE_CHECKING:
     from baselines.running import RunConfig
@@ -45,10 +45,14 @@ class Work:
 
     def argv(self, step: Step) -> list[str]:
         """The step's command with every placeholder filled in."""
+        python = shutil.which(str(self.config.python))
         values = {
-            "python": str(self.config.python), "data": str(self.folder / "data" / self.subject.name),
+            "python": str(Path(python).absolute() if python else self.config.python),
+            "data": str(self.folder / "data" / self.subject.name),
             "run": str(self.folder / "run"), "frames": str(len(self.train)),
             "weights": str(self.config.weights.resolve() if self.config.weights else "WEIGHTS"),
+            "features": str(self.config.features.resolve() if self.config.features else "FEATURES"),
+            "wav": str(self.config.audio.resolve() if self.config.audio else "AUDIO"),
         }
         return [part.format(**values) for part in step.argv]
 
@@ -61,7 +65,7 @@ class Work:
             f"environment: bash {script} CHECKOUT",
             f"data: {self.subject.root} cut to its first {len(self.train)} training frames -> {self.folder / 'data'}",
             *(f"missing: {text}" for text in missing),
-            *(f"step {step.name}: {' '.join(self.argv(step))}" for step in self.recipe.steps),
+            *(f"step {step.name}: {' '.join(self.argv(step))}" for step in self.steps),
             f"time limit: {self.timeout_h:g} h a step",
             *(f"note: {note}" for note in self.recipe.notes),
             f"then: collect {self.folder / 'run' / self.recipe.outputs} -> {self.folder / 'predictions'}",
@@ -71,9 +75,17 @@ class Work:
     def timeout_h(self) -> float:
         return self.recipe.timeout_h if self.config.timeout_h is None else self.config.timeout_h
 
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps: those of the recipe, and of the cross-driven clip where a sound was given."""
+        return self.recipe.steps + (self.recipe.cross if self.config.audio else ())
+
     def missing(self) -> list[str]:
-        """What is not there: files of the subject, weights, the checkout, the interpreter."""
+        """What is not there: files of the subject, weights, features, the checkout, the interpreter."""
         root, found = self.subject.root, []
+        for path, name in ((self.config.audio, "--audio"), (self.config.features, "--features")):
+            if self.config.audio and (path is None or not path.is_file()):
+                found.append(f"{name} for the cross-driven clip ({path or 'not given'})")
         for need in self.recipe.needs:
             if next(root.glob(need.pattern), None) is None:
                 found.append(f"{root / need.pattern} (make it with {need.how})")
@@ -112,11 +124,9 @@ class Work:
             state["data"] = True
             write_json(self.state_path, state)
         (self.folder / "run").mkdir(exist_ok=True)
-        for index, step in enumerate(self.recipe.steps, 1):
+        for step in self.recipe.steps:
             if step.name in state["steps"] and not self._absent(step):
                 continue
-            command = " ".join(self.argv(step))
-            print(f"{self.spec.name} {index}/{len(self.recipe.steps)} {step.name}: {command}", flush=True)
             began, attempt = _now(), state["attempts"].get(step.name, 0) + 1
             state["attempts"][step.name] = attempt
             write_json(self.state_path, state)
@@ -124,9 +134,30 @@ class Work:
             state["steps"][step.name] = {"seconds": seconds, "started": began, "ended": _now(), "train": step.train}
             write_json(self.state_path, state)
 
+    def cross(self, test: Sequence[Frame]) -> Path:
+        """Render the finished model with --audio; its predictions folder, which is made but once for each sound."""
+        from d3talker.predictions import is_predictions
+
+        assert self.config.audio is not None
+        if not self.recipe.cross:
+            raise UserError(f"the recipe of {self.spec.title} takes no sound but the test clip's; leave out --audio")
+        state, stem = self._state(), self.config.audio.stem
+        out, digest = self.folder / f"predictions-{stem}", sha256_file(self.config.audio)
+        if state["sounds"].setdefault(stem, digest) != digest:
+            raise UserError(f"{out} was driven by another sound of that name; rename {self.config.audio}")
+        write_json(self.state_path, state)
+        if not is_predictions(out):
+            for step in self.recipe.cross:
+                self._step(step)
+            self.collect(test, out, "cross")
+        return out
+
     def _step(self, step: Step) -> float:
         log, where = self.folder / "logs" / f"{step.name}.log", f"{self.spec.title}, step {step.name},"
         assert self.config.code is not None
+        places = [other.name for other in self.steps]
+        progress = f"{self.spec.name} {places.index(step.name) + 1}/{len(places)} {step.name}"
+        print(f"{progress}: {' '.join(self.argv(step))}", flush=True)
         try:
             ended = execute(
                 self.argv(step), cwd=self.config.code, env=environment(self.config.gpu), log=log,
@@ -155,6 +186,7 @@ class Work:
         ])
         fresh: dict[str, Any] = {
             "schema_version": STATE_SCHEMA, "key": key, "data": False, "notes": [], "steps": {}, "attempts": {},
+            "sounds": {},
         }
         if not self.state_path.exists():
             return fresh
@@ -163,22 +195,26 @@ class Work:
             raise UserError(f"{self.folder} holds a run of another method, subject, budget or recipe; give another out")
         return state
 
-    def collect(self, test: Sequence[Frame], out: Path) -> None:
-        """Turn the run's native output into the predictions folder, with its training time and footnotes."""
+    def collect(self, test: Sequence[Frame], out: Path, setting: Setting = "self") -> None:
+        """Turn the run's native output into a predictions folder, with its training time and footnotes."""
         from baselines.collecting import collect
         from d3talker.predictions import Timing
 
-        state, folder = read_json(self.state_path), self.folder / "run" / self.recipe.outputs
+        state, recipe = read_json(self.state_path), self.recipe
+        folder = self.folder / "run" / (recipe.outputs if setting == "self" else recipe.cross_outputs)
         locate = self.adapter.locate
         assert not isinstance(locate, Skip), "a method with a recipe can be located"
-        candidates = locate(folder, "self") if locate else by_pattern(self.spec, folder, "self")
+        candidates = locate(folder, setting) if locate else by_pattern(self.spec, folder, setting)
         steps = {name: step["seconds"] for name, step in state["steps"].items() if step["train"]}
         repeated = [name for name in steps if state["attempts"][name] > 1]
         notes = [*self.recipe.notes, *state["notes"]]
         if repeated:
             notes.append(f"training was interrupted in {', '.join(repeated)}; its time counts the last attempt alone")
         timing = Timing(train_s=sum(steps.values()), exclusive=not (self.config.shared_machine or repeated))
-        collect(self.spec, candidates, self.subject, test, out, notes=notes, timing=timing)
+        collect(
+            self.spec, candidates, self.subject, test, out, notes=notes, timing=timing, setting=setting,
+            audio=self.config.audio,
+        )
 
 
 def commit_of(code: Path) -> str:

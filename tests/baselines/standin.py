@@ -23,13 +23,13 @@ def rows(data, split):
     return [row["img_id"] for row in json.loads((data / f"transforms_{split}.json").read_text())["frames"]]
 
 
-def render(data, folder="gt_imgs"):
-    """The val frames, a little brighter: pixel-exact to predict, and never the ground truth itself."""
+def render(data, folder="gt_imgs", ids=None):
+    """The val frames, or those of `ids`, a little brighter: never the ground truth itself."""
     import cv2  # heavy, and most scripts of a run do without
     import numpy as np
 
     frames = []
-    for img_id in rows(data, "val"):
+    for img_id in rows(data, "val") if ids is None else ids:
         image = cv2.imread(str(data / folder / f"{img_id}.jpg"))
         assert image is not None, f"no {folder}/{img_id}.jpg"
         frames.append(np.clip(image.astype(int) + 5, 0, 255).astype(np.uint8))
@@ -54,6 +54,15 @@ def images(folder, pattern, frames, first):
         cv2.imwrite(str(folder / pattern.format(number)), frame)
 
 
+def cross(data):
+    """Frames of a cross-driven clip: training poses forward, one for each row of features."""
+    import numpy as np
+
+    poses = rows(data, "train")
+    heard = len(np.load(option("--aud", "--audio", "--custom_aud")))
+    return render(data, ids=[poses[k % len(poses)] for k in range(heard)])
+
+
 def nerf(data, run, what):
     if "--test" not in sys.argv:
         assert b"(67, 16, 29)" in (data / "aud_ds.npy").read_bytes()[:128]
@@ -61,6 +70,9 @@ def nerf(data, run, what):
         (run / "checkpoints" / "ngp.pth").write_bytes(b"weights")
         if "--finetune_lips" in sys.argv:  # its validation while training: the first frames alone
             images(run / "validation", "ngp_ep0003_{:04d}_rgb.png", render(data)[:10], 1)
+        return
+    if "--aud" in sys.argv:
+        video(run / "results" / "ngp_ep0028.mp4", cross(data))
         return
     frames = render(data)[:12] if what == "half" else render(data)
     images(run / "validation", "ngp_ep0028_{:04d}_rgb.png", frames, 1)
@@ -73,6 +85,10 @@ def gaussians(data, run, script, what):
     if script != "synthesize_fuse.py":
         stage = "fuse" if "fuse" in script else script.removeprefix("train_").removesuffix(".py")
         (run / f"chkpnt_{stage}_latest.pth").write_bytes(b"weights")
+        return
+    if "--audio" in sys.argv:
+        assert "--use_train" in sys.argv
+        video(run / "train" / "ours_None" / "renders" / "out.mp4", cross(data))
         return
     frames = render(data)
     if (run / "instag").exists():
@@ -96,6 +112,10 @@ def gaussiantalker(data, run, script):
     assert all((p == 0).all(-1).sum() == 0 for p in parsing), "hair is not head in this palette"
     assert (data / "aud_novel.wav").is_file()
     name = run.parts[-2]
+    if "--custom_aud" in sys.argv:
+        assert Path(option("--custom_wav")).is_file() and "--skip_test" in sys.argv
+        video(run / "custom" / "ours_10000" / "renders" / f"{name}_custom_10000iter_renders.mov", cross(data)[:25])
+        return
     video(run / "test" / "ours_10000" / "renders" / f"{name}_test_10000iter_renders.mov", render(data))
 
 
@@ -111,6 +131,7 @@ def dfrf(run):
     assert Path(option("--ft_path")).is_file() and options["test_file"] == "transforms_val.json"
     train = rows(data, "train")
     (run / "references.json").write_text(json.dumps([train[k] for k in (50, 100, 150, 200)]))
+    assert "--aud_file" not in sys.argv or not option("--aud_file").endswith("/aud.npy")
     place = out / "renderonly_path_300000"
     images(place, "{:03d}.png", render(data, "com_imgs"), 0)
     video(place / "video.mp4", render(data, "com_imgs"))

@@ -23,7 +23,7 @@ from baselines.work import commit_of
 from d3talker.errors import UserError
 from d3talker.predictions import Predictions
 from d3talker.subject.layout import Subject, write_image, write_landmarks
-from d3talker.video import read_frames
+from d3talker.video import read_frames, write_wav
 
 RECIPES = [spec.name for spec in Registry() if isinstance(Registry().adapter(spec.name).run, Recipe)]
 SCRIPTS = (
@@ -128,6 +128,31 @@ def test_recipe_end_to_end(method, full, code, launch, tmp_path):
     count = len(calls(home(code, "calls.txt").parent))
     launch(method)
     assert len(calls(home(code, "calls.txt").parent)) == count, "a finished run trained again"
+
+
+@pytest.mark.parametrize("method", RECIPES)
+def test_cross_driven(method, launch, code, tmp_path):
+    """The finished model is rendered with another sound of 20 frames; DFRF and GaussianTalker follow their poses."""
+    write_wav(tmp_path / "b.wav", np.full(20 * 640, 0.1, np.float32))
+    np.save(tmp_path / "b.npy", np.zeros((20, 16, 29), np.float32))
+    options = {"audio": tmp_path / "b.wav", "features": tmp_path / "b.npy"}
+    done = launch(method, **options)
+    assert (done.manifest.setting, done.manifest.frames, done.root.name) == ("cross", 20, "predictions-b")
+    assert done.audio().size == 20 * 640
+    assert Predictions(tmp_path / "work" / "predictions").manifest.setting == "self"
+    assert any("those after the sound's 20 are cut" in n for n in done.manifest.notes) == (method == "dfrf")
+    before = len(calls(home(code, "calls.txt").parent))
+    launch(method, **options)
+    assert len(calls(home(code, "calls.txt").parent)) == before
+    write_wav(tmp_path / "b.wav", np.full(30 * 640, 0.1, np.float32))
+    with pytest.raises(UserError, match="was driven by another sound of that name; rename"):
+        launch(method, **options)
+
+
+def test_cross_needs_features(launch, tmp_path):
+    write_wav(tmp_path / "b.wav", np.full(20 * 640, 0.1, np.float32))
+    with pytest.raises(UserError, match=r"it needs --features for the cross-driven clip \(not given\)"):
+        launch("instag", audio=tmp_path / "b.wav")
 
 
 def test_dfrf_references_stay_inside_a_short_budget(code, launch, tmp_path):
