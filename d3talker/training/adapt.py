@@ -96,7 +96,7 @@ class Adaptation(Loop):
         signals = self.signals.drive.at(index)
         if self.stage == "fuse":
             whole = pictures.whole_picture(talker, views, index, signals)
-            return pictures.image_loss(whole, pictures.image(views.images[index]), weights)
+            return pictures.image_loss(whole, pictures.image(views.images[index]), views.lips[index], weights)
         delta = None if self.step < self.config.schedule.warmup else self._deform(self.region, index)
         shaped = self.stage == "face" and self.priors is not None and done >= GEOMETRY_FROM
         if self.stage == "face":
@@ -106,7 +106,7 @@ class Adaptation(Loop):
                 face = self._deform("face", index)
             layer, *rest = pictures.mouth_picture(talker, views, index, face, delta, self.generator)
         picture, target, mask = rest
-        loss, parts = pictures.image_loss(picture, target, weights)
+        loss, parts = pictures.image_loss(picture, target, views.lips[index], weights)
         loss = loss + weights.alpha * mask + weights.deformation * pictures.size_loss(delta)
         if shaped and self.priors is not None:
             normal, depth = geometry(layer, self.priors.normals[index], self.priors.depth[index])

@@ -25,12 +25,14 @@ from d3talker.talker import Camera, Signals
 
 @dataclass(frozen=True)
 class Views:
-    """T frames: images and backs (torso over background) uint8 [T, H, W, 3]; head (face and hair) and mouth bool [T, H, W]."""
+    """T frames: images and backs (torso over background) uint8 [T, H, W, 3]; head (face and hair) and mouth bool [T, H, W];
+    lips [T, 4]: the mouth's box as x0, y0, x1, y1 in pixels, of one size for the whole clip."""
 
     images: Tensor
     backs: Tensor
     head: Tensor
     mouth: Tensor
+    lips: Tensor
     viewmats: Tensor
     K: Tensor
 
@@ -53,8 +55,18 @@ def load_views(subject: Subject, frames: Sequence[Frame], device: torch.device) 
         mouth.append(torch.from_numpy(labels == Label.MOUTH))
     return Views(
         *(torch.stack(part).to(device) for part in (images, backs, head, mouth)),
+        torch.from_numpy(lip_boxes(subject.landmarks([frame.img_id for frame in frames]), subject.size)),
         torch.from_numpy(Subject.viewmats(frames)).float().to(device), torch.from_numpy(subject.K).float().to(device),
     )
+
+
+def lip_boxes(landmarks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Boxes [T, 4] (x0, y0, x1, y1) about points 48-67 of [T, 68, 2], a quarter wider, of one size, inside (height, width)."""
+    points = landmarks[:, 48:]
+    center = (points.min(1) + points.max(1)) / 2
+    side = np.ceil(1.25 * (points.max(1) - points.min(1)).max(0)).astype(int).clip(1, [size[1], size[0]])
+    first = np.round(center - side / 2).astype(int).clip(0, np.array([size[1], size[0]]) - side)
+    return np.concatenate([first, first + side], 1)
 
 
 @dataclass(frozen=True)

@@ -59,10 +59,14 @@ def whole_picture(talker: Talker, views: Views, index: int, signals: Signals) ->
     return compose(face, mouth, image(views.backs[index]))
 
 
-def image_loss(picture: Tensor, target: Tensor, weights: LossConfig) -> tuple[Tensor, Parts]:
-    """L1 + lambda D-SSIM (eq. 12, 13), and both parts."""
+def image_loss(picture: Tensor, target: Tensor, lips: Tensor, weights: LossConfig) -> tuple[Tensor, Parts]:
+    """L1 + lambda D-SSIM (eq. 12, 13), with L1 once more in the box `lips` [4] if it has a weight; and the parts."""
     parts = {"l1": losses.l1(picture, target), "dssim": dssim(picture[None], target[None])}
-    return parts["l1"] + weights.dssim * parts["dssim"], parts
+    loss = parts["l1"] + weights.dssim * parts["dssim"]
+    if weights.lips:
+        x0, y0, x1, y1 = lips.tolist()
+        loss = loss + weights.lips * losses.l1(picture[y0:y1, x0:x1], target[y0:y1, x0:x1])
+    return loss, parts
 
 
 def size_loss(delta: Deformation | None) -> Tensor | float:

@@ -115,7 +115,7 @@ class Pretraining(Loop):
                 encoded = talker.encode(person.signals.drive.at(index))
                 face = total(talker.deformations("face", encoded))
             _, picture, target, mask = pictures.mouth_picture(talker, person.views, index, face, delta, self.generator)
-        loss, parts = pictures.image_loss(picture, target, weights)
+        loss, parts = pictures.image_loss(picture, target, person.views.lips[index], weights)
         loss = loss + weights.alpha * mask + weights.deformation * pictures.size_loss(delta)
         for name, value in contrast.items():
             loss = loss + getattr(weights, name) * value

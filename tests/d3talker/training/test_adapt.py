@@ -1,0 +1,151 @@
+"""Adaptation: it learns, it stops and goes on to the same bits, and bad states are refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from d3talker import checkpoint
+from d3talker.config import MINI, Config, check
+from d3talker.errors import UserError
+from d3talker.subject.layout import Subject
+from d3talker.synthesis import TrainedTalker, back, camera
+from d3talker.training import loop
+from d3talker.training.adapt import CHECKPOINT, train_identity
+from d3talker.training.dataset import AudioStatistics
+
+TINY = replace(
+    MINI, device="cpu",
+    gaussians=replace(MINI.gaussians, face_points=600, mouth_points=100, max_points=900),
+    density=replace(MINI.density, start=10, every=10),
+    schedule=replace(MINI.schedule, face=40, mouth=20, fuse=10, warmup=10, checkpoint_every=7),
+)
+
+
+def model_of(run: Path) -> dict[str, torch.Tensor]:
+    return checkpoint.load(run / CHECKPOINT)["model"]
+
+
+def adapt(person: Path, out: Path, config: Config = TINY, seed: int = 1) -> tuple[float, bool]:
+    subject = Subject(person)
+    return train_identity(config, subject, subject.frames("train")[:30], out, seed)
+
+
+@pytest.fixture(scope="module")
+def finished(person: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    seconds, before = adapt(person, out)
+    assert seconds > 0 and not before
+    return out
+
+
+@pytest.mark.parametrize("stop_after", [3, 15, 45, 65])
+def test_interrupted_and_resumed_is_the_same_to_the_bit(
+    person: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
+) -> None:
+    original, steps = loop.Loop._one_step, 0
+
+    def interrupted(self: loop.Loop) -> str:
+        nonlocal steps
+        if steps == stop_after:
+            raise KeyboardInterrupt
+        steps += 1
+        return original(self)
+
+    monkeypatch.setattr(loop.Loop, "_one_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        adapt(person, tmp_path / "run")
+    monkeypatch.undo()
+    if (tmp_path / "run" / CHECKPOINT).exists():
+        with pytest.raises(UserError, match="not trained to its end"):
+            TrainedTalker(tmp_path / "run", "cpu")
+    adapt(person, tmp_path / "run")
+    whole, resumed = model_of(finished), model_of(tmp_path / "run")
+    assert whole.keys() == resumed.keys()
+    for name, value in whole.items():
+        assert torch.equal(value, resumed[name]), name
+
+
+def test_finished_training_is_not_repeated(person: Path, finished: Path) -> None:
+    stamp = (finished / CHECKPOINT).stat().st_mtime_ns
+    _, before = adapt(person, finished)
+    assert before and (finished / CHECKPOINT).stat().st_mtime_ns == stamp
+
+
+def test_another_seed_is_another_model(person: Path, finished: Path, tmp_path: Path) -> None:
+    adapt(person, tmp_path / "run", replace(TINY, schedule=replace(TINY.schedule, face=12, mouth=12, fuse=1)), seed=2)
+    assert not torch.equal(
+        model_of(finished)["general.motion.difference.body.0.weight"], model_of(tmp_path / "run")["general.motion.difference.body.0.weight"]
+    )
+
+
+def test_adaptation_beats_the_mean_training_frame(person: Path, tmp_path: Path) -> None:
+    subject = Subject(person)
+    config = replace(TINY, schedule=replace(TINY.schedule, face=150, mouth=60, fuse=30, warmup=60))
+    frames = subject.frames("train")[:60]
+    train_identity(config, subject, frames, tmp_path / "run", 0)
+    trained, test = TrainedTalker(tmp_path / "run", "cpu"), subject.frames("val")[:8]
+    signals = trained.drive(subject, test)
+    truth = np.stack([subject.gt(f.img_id) / 255 for f in test])
+    ours = np.stack([trained.frame(signals, i, camera(subject, f, trained.device), back(subject, f, trained.device)).numpy()
+                     for i, f in enumerate(test)])
+    mean = np.mean([subject.gt(f.img_id) / 255 for f in frames], 0)
+
+    def psnr(frames: np.ndarray) -> float:
+        return float(np.mean(-10 * np.log10(((frames - truth) ** 2).mean((1, 2, 3)))))
+
+    assert psnr(ours) > psnr(np.broadcast_to(mean, truth.shape)) + 1
+
+
+def test_test_time_reads_no_motion_of_the_test_video(person: Path, finished: Path) -> None:
+    """Changing what was tracked in the test frames changes nothing; changing the sound does."""
+    subject, trained = Subject(person), TrainedTalker(finished, "cpu")
+    test = subject.frames("val")[:4]
+    before = trained.drive(subject, test)
+    original = Subject.expression
+    try:
+        Subject.expression = lambda self: original(self) + 1.0  # type: ignore[method-assign]
+        assert torch.equal(trained.drive(subject, test).motion, before.motion)
+        oracle = replace(trained.config, signals=replace(trained.config.signals, motion_source="tracked"))
+        trained.config = oracle
+        assert not torch.equal(trained.drive(subject, test).motion, before.motion)
+    finally:
+        Subject.expression = original  # type: ignore[method-assign]
+
+
+def test_rendering_is_deterministic(person: Path, finished: Path) -> None:
+    subject = Subject(person)
+    frame = subject.frames("val")[0]
+    pictures = []
+    for _ in range(2):
+        trained = TrainedTalker(finished, "cpu")
+        signals = trained.drive(subject, [frame])
+        pictures.append(trained.frame(signals, 0, camera(subject, frame, trained.device), back(subject, frame, trained.device)))
+    assert torch.equal(*pictures)
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"schedule": replace(TINY.schedule, warmup=40)}, "warmup"),
+    ({"gaussians": replace(TINY.gaussians, max_points=10)}, "max_points"),
+    ({"gaussians": replace(TINY.gaussians, sh_degree=4)}, "sh_degree"),
+])
+def test_impossible_configurations_are_refused(change: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check(replace(TINY, **change))
+
+
+def test_too_few_rows_are_named(person: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Subject, "features", lambda self, name="auto": np.zeros((10, 16, 29), np.float32))
+    with pytest.raises(UserError, match="have 10 rows, frame 29 is asked for"):
+        adapt(person, tmp_path / "run")
+
+
+def test_audio_statistics_standardise_each_column() -> None:
+    features = np.random.default_rng(0).normal(3, 2, (50, 16, 29))
+    out = AudioStatistics.of(features).apply(features)
+    np.testing.assert_allclose(out.reshape(-1, 29).mean(0), 0, atol=1e-4)
+    np.testing.assert_allclose(out.reshape(-1, 29).std(0), 1, atol=1e-2)
