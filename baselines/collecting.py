@@ -89,6 +89,7 @@ def collect(
         clip, start = _fitting(candidates, subject, test, first_frame)
         _check_size(clip, subject)
         findings, count, sound = _verify(clip, subject, test, start, unverified), len(test), clip_sound(subject, test)
+    findings.checks.append(f"frames {start} to {start + count - 1} of the {len(clip.thumbs)} rendered")
     findings.notes[:0] = notes
     frames, torso = clip.native.frames, clip.native.torso_mode or spec.torso_mode
     if setting == "self":

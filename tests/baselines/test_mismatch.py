@@ -57,6 +57,7 @@ def test_shifted(shift, said, rendering, refuse):
 def test_first_frame_mends_a_shift(rendering, accept, subject):
     manifest = accept(rendering(range(57, 91)), first_frame=3)
     assert manifest.frames == 30
+    assert "frames 3 to 32 of the 34 rendered" in manifest.checks
     assert manifest.checks[0].startswith("alignment verified: best shift 0")
 
 
