@@ -85,7 +85,7 @@ def test_another_seed_is_another_model(person: Path, finished: Path, tmp_path: P
 
 def test_adaptation_beats_the_mean_training_frame(person: Path, tmp_path: Path) -> None:
     subject = Subject(person)
-    config = replace(TINY, schedule=replace(TINY.schedule, face=150, mouth=60, fuse=30, warmup=60))
+    config = replace(TINY, schedule=replace(TINY.schedule, face=150, mouth=61, fuse=30, warmup=60))
     frames = subject.frames("train")[:60]
     train_identity(config, subject, frames, tmp_path / "run", 0)
     trained, test = TrainedTalker(tmp_path / "run", "cpu"), subject.frames("val")[:8]
