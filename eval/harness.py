@@ -163,6 +163,7 @@ class Harness:
 
     def _learn(self, run: Path, work: Callable[[], float]) -> Stage:
         """Train in `run`.  Its note says whether every session of the training had the machine for itself."""
+        sweep_up(run)
         path, device = run / NOTE, describe_once(self.device).device
         try:
             note = read_json(path)
@@ -171,7 +172,7 @@ class Harness:
         if "seconds" in note and work() == note["seconds"]:
             return Stage(seconds=note["seconds"], exclusive=note["exclusive"], cached=True)
         # a run without a note, or made anew because it was damaged, has a session of which nothing is known
-        known = note.get("exclusive", not run.exists()) if "seconds" not in note else False
+        known = note.get("exclusive", not any(run.glob("*"))) if "seconds" not in note else False
         note = {"exclusive": known and self._quiet(), "device": device}
         write_json(path, note)
         seconds = work()

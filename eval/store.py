@@ -132,7 +132,6 @@ class Store:
         """Remove what a killed run of this job left half made; only for whoever has claimed it."""
         for path in (self.record_path(job), self.predictions(job), self.timing(job), self.log(job)):
             sweep_up(path.parent, path.stem)
-        sweep_up(self.run(job))
 
     @contextmanager
     def claim(self, name: str, wait: bool = False) -> Iterator[bool]:
