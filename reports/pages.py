@@ -9,6 +9,7 @@ from pathlib import Path
 from baselines.spec import MethodSpec
 from d3talker.files import write_json, write_text
 from d3talker.version import __version__
+from eval.metrics.registry import METRICS
 from reports.csv_table import to_csv
 from reports.figures import Figure
 from reports.grid import Grid
@@ -52,12 +53,14 @@ def write_records(folder: Path, results: Results, specs: Sequence[MethodSpec], g
     for record in results.records:
         write_json(folder / "records" / f"{record.key}.json", record.model_dump(mode="json"))
         page = folder / "records" / f"{record.key}.html"
-        write_page(page, "record.html", record=record, title=titles.get(record.job.method, record.job.method), up="../")
+        title = titles.get(record.job.method, record.job.method)
+        write_page(page, "record.html", record=record, title=title, registry=METRICS, up="../")
     for grid in grids:
         for row in grid.rows:
             if any(len(cell.records) > 1 for cell in row.cells):
+                used = [by_key[key] for key in dict.fromkeys(key for cell in row.cells for key in cell.records)]
                 page = folder / "traces" / f"{slug(f'{grid.name}-{row.name}')}.html"
-                write_page(page, "trace.html", grid=grid, row=row, records=by_key, up="../")
+                write_page(page, "trace.html", grid=grid, row=row, records=used, up="../")
 
 
 def write_index(folder: Path, content: Content) -> None:

@@ -12,6 +12,7 @@ import tyro
 from baselines.registry import methods
 from d3talker.errors import UserError
 from d3talker.files import atomic_folder, read_json, write_json
+from d3talker.progress import track
 from d3talker.version import __version__
 from reports.casts import Cast, casts
 from reports.figures import draw_all
@@ -101,7 +102,7 @@ def check_target(out: Path, results: Path) -> None:
 def _build_scenes(folder: Path, results: Results, clips: Sequence[Cast]) -> tuple[list[Scene], list[str]]:
     """Scenes, and why the others could not be shown: a damaged clip must not cost the tables."""
     scenes, faults = [], []
-    for cast in clips:
+    for cast in track(clips, "key frames and videos"):
         try:
             scene = build_scene(results, cast, folder)
         except UserError as error:

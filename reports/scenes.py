@@ -44,11 +44,12 @@ class Board:
 
 @dataclass(frozen=True)
 class Clip:
-    """One video: its title, its record's key (none for ground truth), its file."""
+    """One video: its title, its record's key (none for ground truth), its file and a still of it."""
 
     title: str
     record: str | None
     file: str
+    poster: str
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def build_scene(results: Results, cast: Cast, out: Path) -> Scene | None:
     clips: list[Clip] = []
     together = ""
     if cast.kind != "ablation":
-        clips, together = _videos(out, name, sources)
+        clips, together = _videos(out, name, sources, boards[0])
     synthetic = any(record.synthetic for record in cast.members.values())
     return Scene(cast.title, cast.kind, synthetic, manifest.fps, tuple(boards), tuple(clips), together, tuple(notes))
 
@@ -108,6 +109,7 @@ def _sources(results: Results, cast: Cast) -> tuple[list[Source], list[str]]:
             sources.append(Source(TRUTH, None, reference))
         else:
             notes.append("The ground truth of this clip is not in the results folder.")
+    absent = []
     for title, record in cast.members.items():
         try:
             clip = results.predictions(record)
@@ -117,7 +119,9 @@ def _sources(results: Results, cast: Cast) -> tuple[list[Source], list[str]]:
         if clip is not None:
             sources.append(Source(title, record, clip))
         else:
-            notes.append(f"The predictions of {title} are not in the results folder.")
+            absent.append(title)
+    if absent:
+        notes.append(f"Not in the results folder: the predictions of {', '.join(absent)}.")
     return sources, notes
 
 
@@ -152,13 +156,13 @@ def _worst(out: Path, name: str, sources: Sequence[Source]) -> Board | None:
     return None
 
 
-def _videos(out: Path, name: str, sources: Sequence[Source]) -> tuple[list[Clip], str]:
+def _videos(out: Path, name: str, sources: Sequence[Source], stills: Board) -> tuple[list[Clip], str]:
     audio: np.ndarray | None = next((s for source in sources if (s := source.clip.audio()) is not None), None)
     clips = []
-    for source in sources:
+    for source, still in zip(sources, stills.rows):
         file = f"videos/{name}/{slug(source.title)}.mp4"
         write_clip(out / file, source.clip, audio)
-        clips.append(Clip(source.title, source.record.key if source.record else None, file))
+        clips.append(Clip(source.title, still.record, file, still.files[0]))
     together = f"videos/{name}/side-by-side.mp4"
     write_side_by_side(out / together, [s.clip for s in sources], [s.title for s in sources], audio)
     return clips, together

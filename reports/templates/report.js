@@ -93,9 +93,6 @@ function setUpPlayer(player) {
   player.querySelector("[data-speed]").addEventListener("change", (event) => {
     videos.forEach((video) => { video.playbackRate = Number(event.target.value); });
   });
-  player.querySelector("[data-sound]")?.addEventListener("change", (event) => {
-    videos.forEach((video, i) => { video.muted = String(i) !== event.target.value; });
-  });
 }
 
 setUpTheme();
