@@ -48,7 +48,7 @@ class Identity(Family):
         box = self.dlib.rectangle(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
         parts = [self.dlib.point(int(x), int(y)) for x, y in np.rint(points)]
         shape = self.dlib.full_object_detection(box, parts)
-        return np.array(self.network.compute_face_descriptor(image, shape))
+        return np.array(self.network.compute_face_descriptor(np.ascontiguousarray(image), shape))
 
     def results(self) -> dict[str, MetricResult]:
         # dlib calls two faces the same person below a Euclidean distance of 0.6

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from d3talker.errors import UserError, require
+from d3talker.errors import require
 from d3talker.video import VideoWriter, write_wav
 from d3talker.weights import find_weights
 from eval.metrics.batches import Batch
@@ -49,8 +49,8 @@ class OfficialSync(Family):
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # the package prints per-frame confidences
                 offsets, confidences, distances, *_ = pipeline.inference(str(self.video), str(sound))
-        except (RuntimeError, OSError) as error:
-            raise UserError(f"the official SyncNet pipeline failed: {error}") from error
+        except (RuntimeError, OSError) as error:  # ffmpeg's own failures among them
+            return dict.fromkeys(self.names, MetricResult.missing(f"the official SyncNet pipeline failed: {error}"))
         finally:
             self.folder.cleanup()
         if not offsets:

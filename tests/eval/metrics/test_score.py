@@ -232,3 +232,18 @@ def test_registry_is_whole_and_needs_no_torch():
     check_names(METRICS)
     code = "import sys, eval.metrics.registry; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_golden_values():
+    """Measured once with dlib 20.0; a change means that a definition, or a dependency's arithmetic, has changed."""
+    pytest.importorskip("dlib")
+    clip = [np.roll(FACE, shift, axis=1) for shift in (0, 2, 4)]
+    blurred = [cv2.GaussianBlur(frame, (0, 0), 1.2) for frame in clip]
+    golden = {
+        "psnr": (28.4898, 0.002), "psnr_mouth": (28.9871, 0.1), "ssim": (0.88501, 1e-4), "ssim_mouth": (0.88293, 0.005),
+        "lmd_dlib": (0.6567, 0.15), "lmd_dlib_iod": (0.00511, 0.0012), "flicker": (0.4451, 0.01),
+        "identity": (0.9826, 0.005),
+    }  # fmt: skip
+    results = score(blurred, clip, list(golden))
+    for name, (value, tolerance) in golden.items():
+        assert results[name].value == pytest.approx(value, abs=tolerance), name

@@ -36,7 +36,7 @@ def test_frames_mode_gives_scores_with_all_that_stands_beside_them(random_syncne
     assert c.extra["under_official_length"] is True and len(c.extra["weights_sha256"]) == 64
 
 
-@pytest.mark.parametrize(("frames", "reason"), [([FACE] * 5, "too short"), ([np.zeros_like(FACE)] * 12, "show a face")])
+@pytest.mark.parametrize(("frames", "reason"), [([FACE] * 5, "too short"), ([np.zeros_like(FACE)] * 6, "show a face")])
 def test_what_cannot_be_scored_says_why(random_syncnet, frames, reason):
     results = score(frames, None, NAMES, audio=SOUND)
     assert all(result.value is None and reason in result.reason for result in results.values())
@@ -76,5 +76,32 @@ def test_official_mode_hands_lossless_frames_to_the_package(monkeypatch):
     assert all(np.array_equal(frame, FACE) for frame in seen["frames"]) and len(seen["frames"]) == 3
     np.testing.assert_allclose(seen["sound"], SOUND, atol=1e-4)
     assert seen["min_track"] == 100 and seen["weights"]["syncnet_weights"] == "syncnet.file"
-    Pipeline.tracks = ([], [], [])
+    monkeypatch.setattr(Pipeline, "tracks", ([], [], []))
     assert "no face track" in score([FACE], None, names, audio=SOUND)["sync_d_official"].reason
+
+
+def test_the_real_package_takes_our_options_and_its_failures_are_reasons(monkeypatch, tmp_path):
+    package = pytest.importorskip("syncnet_python")
+    from syncnet_python.detectors.s3fd.nets import S3FDNet
+
+    files = {"s3fd": tmp_path / "s3fd.pth", "syncnet": tmp_path / "syncnet.model"}
+    torch.save(S3FDNet(device="cpu").state_dict(), files["s3fd"])
+    torch.save(SyncNet().state_dict(), files["syncnet"])
+    made = []
+
+    class Watched(package.SyncNetPipeline):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            made.append(self.cfg)
+
+        def inference(self, *args, **kwargs):
+            raise RuntimeError("no frames were extracted")
+
+    monkeypatch.setattr(package, "SyncNetPipeline", Watched)
+    monkeypatch.setattr(sync_official.shutil, "which", lambda name: "ffmpeg")
+    monkeypatch.setattr(sync_official, "find_weights", lambda name, *_, **__: files[name])
+    result = score([FACE], None, ["sync_c_official"], audio=SOUND)["sync_c_official"]
+    assert result.value is None and "no frames were extracted" in result.reason
+    config = made[0]
+    assert (config.min_track, config.vshift, config.crop_scale) == (100, 15, 0.4)
+    assert config.s3fd_weights == str(files["s3fd"])
