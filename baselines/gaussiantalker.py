@@ -17,6 +17,7 @@ SPEC = MethodSpec(
     year="ACM MM'24",
     url="https://github.com/cvlab-kaist/GaussianTalker",
     commit="250fb93",
+    licence="parts under the non-commercial Gaussian-Splatting licence (its file headers)",
     lossless=False,
     outputs="test/ours_*/renders/*_renders.mov",
     status="outputs are read; recipe tested with stand-ins, its own code has not been run by us",

@@ -16,6 +16,7 @@ SPEC = MethodSpec(
     year="CVPR'25",
     url="https://github.com/Fictionarry/InsTaG",
     commit="42f68f8",
+    licence="research only (its readme)",
     lossless=False,
     outputs="test/ours_None/renders/out.mp4",
     status="outputs are read; recipe tested with stand-ins, its own code has not been run by us",

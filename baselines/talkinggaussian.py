@@ -16,6 +16,7 @@ SPEC = MethodSpec(
     year="ECCV'24",
     url="https://github.com/Fictionarry/TalkingGaussian",
     commit="9bd34f732e30cd94c0a9a087a125d2dda228e258",
+    licence="research only (its readme); parts under the non-commercial Gaussian-Splatting licence",
     lossless=False,
     outputs="test/ours_None/renders/out.mp4",
     status="outputs are read; recipe tested with stand-ins, its own code has not been run by us",
