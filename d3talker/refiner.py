@@ -32,7 +32,7 @@ def channels(side: int, width: float) -> int:
 
 
 class Refiner(nn.Module):
-    """Coarse image [B, 3, S, S] in [0, 1] -> fine image of the same shape; untrained, it returns its input.
+    """Coarse images [B, S, S, 3] in [0, 1] -> fine images of the same shape; untrained, it returns its input.
 
     S is a power of two from 64 to 512; the parameters belong to one S.  In training mode the result may leave [0, 1], so that
     no gradient is lost there; in evaluation mode it is clamped.
@@ -61,13 +61,13 @@ class Refiner(nn.Module):
         self.to_rgb = nn.ModuleList(ToRGB(2 * wide[s], style) for s in self.sides)
 
     def forward(self, coarse: Tensor) -> Tensor:
-        if coarse.shape[-3:] != (3, self.size, self.size):
-            raise UserError(f"this refiner is made for [B, 3, {self.size}, {self.size}], not {list(coarse.shape)}")
-        fine = coarse + self.residual(coarse)
+        if coarse.shape[1:] != (self.size, self.size, 3):
+            raise UserError(f"this refiner is made for [B, {self.size}, {self.size}, 3], not {list(coarse.shape)}")
+        fine = coarse + self.residual(coarse.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         return fine if self.training else fine.clamp(0, 1)
 
     def residual(self, coarse: Tensor) -> Tensor:
-        """What is added to the coarse image, [B, 3, S, S]."""
+        """What is added to the coarse images [B, 3, S, S], of their shape."""
         x = F.leaky_relu(self.stem(coarse), SLOPE)
         skips = []
         for block in self.down:
@@ -75,7 +75,7 @@ class Refiner(nn.Module):
             skips.append(x)
         x = F.leaky_relu(self.bottom(x), SLOPE)
         style = self.to_style(x.flatten(1))
-        out = self.first(self.constant.expand(len(x), -1, -1, -1), style)
+        out = self.first(self.constant.repeat(len(x), 1, 1, 1), style)
         rgb = self.first_rgb(out, style)
         for up, shape, enlarge, refine, to_rgb in zip(self.up, self.shape, self.enlarge, self.refine, self.to_rgb, strict=True):
             x = up(x + skips.pop())
@@ -141,7 +141,7 @@ class StyleMLP(nn.Module):
 class ModulatedConv(nn.Module):
     """StyleGAN2's convolution: weights scaled by the style per input channel, and brought to unit norm per output channel.
 
-    Scaling inputs and outputs around one shared convolution is the same sum, without a weight for each image of the batch.
+    For more than one image, inputs and outputs are scaled around one shared convolution, which is the same sum.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, style: int, demodulate: bool) -> None:
@@ -153,12 +153,13 @@ class ModulatedConv(nn.Module):
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel) / (inputs * kernel**2) ** 0.5)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        scale = self.modulation(style)
-        x = F.conv2d(x * scale[..., None, None], self.weight, padding=self.weight.shape[-1] // 2)
-        if not self.demodulate:
-            return x
-        norm = torch.rsqrt(scale.square() @ self.weight.square().sum((2, 3)).T + 1e-8)
-        return x * norm[..., None, None]
+        scale, padding = self.modulation(style), self.weight.shape[-1] // 2
+        norm = scale.new_ones(len(x), self.weight.shape[0])
+        if self.demodulate:
+            norm = torch.rsqrt(scale.square() @ self.weight.square().sum((2, 3)).T + 1e-8)
+        if len(x) == 1:  # a weight is smaller than an image
+            return F.conv2d(x, self.weight * scale[..., None, None] * norm.T[..., None, None], padding=padding)
+        return F.conv2d(x * scale[..., None, None], self.weight, padding=padding) * norm[..., None, None]
 
 
 class StyleConv(nn.Module):
@@ -210,7 +211,7 @@ class Cost(NamedTuple):
 def cost(refiner: Refiner, repeats: int = 10) -> Cost:
     """Size and speed of a refiner on the device where it lies: batch 1, synchronised, median after two unmeasured runs."""
     parameter = next(refiner.parameters())
-    image = torch.rand(1, 3, refiner.size, refiner.size, device=parameter.device, dtype=parameter.dtype)
+    image = torch.rand(1, refiner.size, refiner.size, 3, device=parameter.device, dtype=parameter.dtype)
     with FlopCounterMode(display=False) as counter:
         refiner(image)
     refiner(image)

@@ -1,0 +1,118 @@
+"""Training of the Coarse-to-Fine module: its loss (paper eq. 11) and one optimiser step, for the loops of both stages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from d3talker.backbones import Backbone, pretrained
+from d3talker.config import RefinerConfig
+from d3talker.losses import l1
+from d3talker.refiner import Refiner
+from d3talker.weights import MissingWeights
+
+BETAS = (0.0, 0.99)  # GAGAvatar
+STYLE_RATE = 0.1  # GAGAvatar: the style MLP's share of the learning rate
+LAYER_WEIGHTS = (0.1, 0.1, 1.0, 1.0, 1.0)  # GAGAvatar: AlexNet's five activations, finest first
+
+
+def load_perceptual(device: torch.device, weights: Path | None = None) -> tuple[Backbone | None, str | None]:
+    """AlexNet for `c2f_loss`; where its weights are absent, None and a note for the user that says so."""
+    try:
+        return pretrained("alexnet", weights).to(device), None
+    except MissingWeights as missing:
+        return None, f"the refiner is trained with L1 alone, without its AlexNet perceptual term: {missing}"
+
+
+def perceptual_distance(fine: Tensor, target: Tensor, backbone: Backbone) -> Tensor:
+    """|phi(fine) - phi(target)| of images [B, H, W, 3]: activations of unit length at each position, L1 over channels, mean over
+    positions, weighted sum over layers (GAGAvatar utils_perceptual.py).  No gradient reaches the target."""
+    with torch.no_grad():
+        wanted = backbone(target.permute(0, 3, 1, 2))
+    found = backbone(fine.permute(0, 3, 1, 2))
+    return torch.stack([
+        weight * (_unit(a) - _unit(b)).abs().sum(1).mean() for weight, a, b in zip(LAYER_WEIGHTS, found, wanted, strict=True)
+    ]).sum()
+
+
+def c2f_loss(fine: Tensor, target: Tensor, backbone: Backbone | None, weight: float) -> tuple[Tensor, dict[str, Tensor]]:
+    """L_C2F (eq. 11) of images [B, H, W, 3] in [0, 1], and its parts; without a backbone the perceptual term is left out."""
+    parts = {"l1": l1(fine, target)}
+    loss = parts["l1"]
+    if backbone is not None and weight > 0:
+        parts["perceptual"] = perceptual_distance(fine, target, backbone)
+        loss = loss + weight * parts["perceptual"]
+    return loss, parts
+
+
+class RefinerTrainer:
+    """Adam on a refiner; mixed precision (bfloat16) on CUDA alone.
+
+    `generator` picks frames; it may be the loop's own, which then keeps its state.
+    """
+
+    def __init__(
+        self, refiner: Refiner, config: RefinerConfig, device: torch.device, generator: torch.Generator,
+        backbone: Backbone | None = None,
+    ) -> None:
+        self.refiner = refiner.to(device, memory_format=torch.channels_last)  # twice as fast as the default on a CPU
+        self.config, self.device, self.generator, self.backbone = config, device, generator, backbone
+        slow = {id(p) for p in refiner.style_parameters()}
+        rate = config.learning_rate
+        self.optimizer = torch.optim.Adam(
+            [
+                {"params": [p for p in refiner.parameters() if id(p) not in slow], "lr": rate},
+                {"params": refiner.style_parameters(), "lr": rate * STYLE_RATE},
+            ],
+            betas=BETAS, fused=True,
+        )
+        self.steps = 0
+
+    def step(self, coarse: Tensor, target: Tensor) -> dict[str, float]:
+        """One step on coarse renders and their targets, float [B, S, S, 3] in [0, 1] -> the losses before it.
+
+        No gradient reaches `coarse`.  Raises FloatingPointError, and changes nothing, when the loss is not finite.
+        """
+        self.refiner.train()
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+            fine = self.refiner(coarse.detach())
+            loss, parts = c2f_loss(fine.float(), target, self.backbone, self.config.perceptual)
+        value = loss.item()
+        if value - value != 0:
+            raise FloatingPointError(f"the refiner's loss became {value} at its step {self.steps}; lower refiner.learning_rate")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.steps += 1
+        return {"loss": value, **{name: part.item() for name, part in parts.items()}}
+
+    def pick(self, count: int) -> Tensor:
+        """Indices of the next batch out of `count` frames, int64 [batch], on the CPU."""
+        return torch.randint(count, (self.config.batch,), generator=self.generator)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint must keep; the generator is its owner's to keep."""
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        return {
+            "refiner": self.refiner.state_dict(), "steps": self.steps,
+            "optimizer": [self.optimizer.state.get(p, {}) for p in parameters],
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Inverse of `state`: training goes on as if it had not stopped."""
+        self.refiner.load_state_dict(state["refiner"])
+        self.steps = state["steps"]
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        for parameter, kept in zip(parameters, state["optimizer"], strict=True):
+            if kept:  # a moment laid out unlike its parameter would be read in the wrong order by the fused step
+                self.optimizer.state[parameter] = {
+                    name: torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value.clone()
+                    for name, value in kept.items()
+                }
+
+
+def _unit(activation: Tensor) -> Tensor:
+    return activation / (activation.square().sum(1, keepdim=True) + 1e-10).sqrt()
