@@ -129,6 +129,8 @@ class SignalConfig:
     """Frames before and after (j) that the TCN sees."""
     audio_window: int = 8  # RAD-NeRF, ER-NeRF, InsTaG: frames i-4 ... i+3
     """Frames of audio features that the temporal attention sees."""
+    audio_noise: float = 0.0  # ours: a few seconds of sound are else learnt by heart
+    """Noise on the standardised audio features in training, in standard deviations."""
     motion_source: Literal["predicted", "tracked"] = "predicted"
     """Facial motion at test time: predicted from the sound, or the oracle tracked in the test video."""
     eyes: Literal["loop", "still", "video"] = "loop"
@@ -146,7 +148,7 @@ class LossConfig:
     lips: float = 0.0  # not in the paper; ER-NeRF and RAD-NeRF end with steps on the lips alone
     """The same L1 once more inside the mouth's box, where few pixels decide how well lips move."""
     deformation: float = 1e-5  # InsTaG
-    """Size of the deformation."""
+    """Mean absolute deformation, in the fields' own units."""
     similarity: float = 1e-2  # ours: the paper's lambda_SC has no value
     """Similarity contrastive loss L_SC (eq. 10), pre-training only."""
     negative: float = 1.0  # InsTaG
@@ -250,8 +252,9 @@ MINI = replace(
     fields=replace(
         PAPER.fields, general_mlp_lr=3e-3, individual_mlp_lr=2e-3, general_grid_lr=2e-2, individual_grid_lr=1e-2
     ),
-    loss=replace(PAPER.loss, lips=1.0),
-    schedule=replace(PAPER.schedule, face=1600, mouth=500, fuse=300, warmup=250, checkpoint_every=250),
+    signals=replace(PAPER.signals, audio_noise=0.3),
+    loss=replace(PAPER.loss, lips=1.0, deformation=1e-2),
+    schedule=replace(PAPER.schedule, face=1200, mouth=400, fuse=200, warmup=200, checkpoint_every=200),
     pretrain=replace(PAPER.pretrain, face=4000, mouth=1200, warmup=1000, frames=500),
 )
 PRESETS: dict[str, Config] = {"mini": MINI, "paper": PAPER}

@@ -24,6 +24,13 @@ class Signals(NamedTuple):
     audio: Tensor
     eyes: Tensor
 
+    def noisy(self, strength: float, generator: torch.Generator) -> Signals:
+        """The same with Gaussian noise of this standard deviation on the audio features."""
+        if strength == 0:
+            return self
+        noise = torch.randn(self.audio.shape, generator=generator).to(self.audio)
+        return self._replace(audio=self.audio + strength * noise)
+
 
 class Camera(NamedTuple):
     """viewmat [4, 4] world to camera, OpenCV axes; K [3, 3] and size in pixels."""

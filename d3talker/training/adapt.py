@@ -93,9 +93,8 @@ class Adaptation(Loop):
     def _loss(self, index: int, done: float) -> tuple[Tensor, Parts]:
         """Eq. 13, and the small regularisers of InsTaG."""
         talker, views, weights = self.talker, self.views, self.config.loss
-        signals = self.signals.drive.at(index)
         if self.stage == "fuse":
-            whole = pictures.whole_picture(talker, views, index, signals)
+            whole = pictures.whole_picture(talker, views, index, self.signals.drive.at(index))
             return pictures.image_loss(whole, pictures.image(views.images[index]), views.lips[index], weights)
         delta = None if self.step < self.config.schedule.warmup else self._deform(self.region, index)
         shaped = self.stage == "face" and self.priors is not None and done >= GEOMETRY_FROM
@@ -107,7 +106,7 @@ class Adaptation(Loop):
             layer, *rest = pictures.mouth_picture(talker, views, index, face, delta, self.generator)
         picture, target, mask = rest
         loss, parts = pictures.image_loss(picture, target, views.lips[index], weights)
-        loss = loss + weights.alpha * mask + weights.deformation * pictures.size_loss(delta)
+        loss = loss + weights.alpha * mask + weights.deformation * pictures.size_loss(delta, self.config.fields.means_scale)
         if shaped and self.priors is not None:
             normal, depth = geometry(layer, self.priors.normals[index], self.priors.depth[index])
             loss = loss + weights.normal * normal + weights.depth * depth
@@ -115,7 +114,8 @@ class Adaptation(Loop):
         return loss, parts
 
     def _deform(self, region: Region, index: int) -> Deformation:
-        return total(self.talker.deformations(region, self.talker.encode(self.signals.drive.at(index))))
+        signals = self.signals.drive.at(index).noisy(self.config.signals.audio_noise, self.generator)
+        return total(self.talker.deformations(region, self.talker.encode(signals)))
 
     def state(self) -> dict[str, Any]:
         return {

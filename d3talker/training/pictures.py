@@ -69,6 +69,9 @@ def image_loss(picture: Tensor, target: Tensor, lips: Tensor, weights: LossConfi
     return loss, parts
 
 
-def size_loss(delta: Deformation | None) -> Tensor | float:
-    """Mean absolute deformation, summed over attributes (InsTaG)."""
-    return 0.0 if delta is None else sum((part.abs().mean() for part in delta if part is not None), torch.zeros(()))
+def size_loss(delta: Deformation | None, means_scale: float) -> Tensor | float:
+    """Mean absolute deformation, summed over attributes (InsTaG), all in the network's own units."""
+    if delta is None:
+        return 0.0
+    own = delta._replace(means=delta.means / means_scale)
+    return torch.stack([part.abs().mean() for part in own if part is not None]).sum()

@@ -116,7 +116,7 @@ class Pretraining(Loop):
                 face = total(talker.deformations("face", encoded))
             _, picture, target, mask = pictures.mouth_picture(talker, person.views, index, face, delta, self.generator)
         loss, parts = pictures.image_loss(picture, target, person.views.lips[index], weights)
-        loss = loss + weights.alpha * mask + weights.deformation * pictures.size_loss(delta)
+        loss = loss + weights.alpha * mask + weights.deformation * pictures.size_loss(delta, self.config.fields.means_scale)
         for name, value in contrast.items():
             loss = loss + getattr(weights, name) * value
         return loss, parts | {name: value.detach() for name, value in contrast.items()}
@@ -124,7 +124,8 @@ class Pretraining(Loop):
     def _deform(self, k: int, index: int) -> tuple[Deformation, dict[str, Tensor]]:
         """Identity k's deformation, and the contrastive losses that its ablation asks for."""
         talker, region, wanted = self.talkers[k], self.region, self.config.ablation.contrast
-        encoded = talker.encode(self.people[k].signals.drive.at(index))
+        signals = self.people[k].signals.drive.at(index).noisy(self.config.signals.audio_noise, self.generator)
+        encoded = talker.encode(signals)
         anchors = talker.anchors(region)
         parts = talker.deformations(region, encoded, anchors)
         losses: dict[str, Tensor] = {}
