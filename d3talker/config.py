@@ -236,6 +236,7 @@ class Config:
     loss: LossConfig = field(default_factory=LossConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    refiner: RefinerConfig = field(default_factory=RefinerConfig)
     ablation: AblationConfig = field(default_factory=AblationConfig)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train and render."""
@@ -255,6 +256,7 @@ MINI = replace(
     signals=replace(PAPER.signals, audio_noise=0.3),
     loss=replace(PAPER.loss, lips=1.0, deformation=1e-2),
     schedule=replace(PAPER.schedule, face=1200, mouth=400, fuse=200, warmup=200, checkpoint_every=200),
+    refiner=replace(PAPER.refiner, width=0.125, batch=2, steps=250, learning_rate=1e-3),
     pretrain=replace(PAPER.pretrain, face=4000, mouth=1200, warmup=1000, frames=500),
 )
 PRESETS: dict[str, Config] = {"mini": MINI, "paper": PAPER}

@@ -19,6 +19,7 @@ from d3talker.gaussians import Gaussians
 from d3talker.motion.audio_to_motion import RidgeMotion
 from d3talker.predictions import PredictionsWriter
 from d3talker.progress import track
+from d3talker.refiner import Refiner
 from d3talker.subject.action_units import read_action_units
 from d3talker.subject.layout import Frame, Subject
 from d3talker.subject.sound import clip_sound
@@ -48,6 +49,14 @@ class TrainedTalker:
         self.statistics = AudioStatistics(**signals["statistics"])
         self.motion = RidgeMotion.from_state(signals["motion"])
         self.eyes = np.array(signals["eyes"], np.float32)
+        self.refiner, self.notes = None, ["Without pre-training: everything was learnt from this subject."] * (not state["pretrained"])
+        if state["refiner"] is not None:
+            self.refiner = Refiner(state["size"][0], self.config.refiner)
+            self.refiner.load_state_dict(state["refiner"]["refiner"])
+            self.refiner.to(self.device, memory_format=torch.channels_last).eval().requires_grad_(False)
+            self.notes += [note for note in [state["refiner"]["note"]] if note]
+        else:
+            self.notes.append("Without the coarse-to-fine refiner.")
         self.anchors = {region: self.talker.anchors(region) for region in REGIONS}
 
     def drive(self, subject: Subject, frames: Sequence[Frame]) -> Drive:
@@ -76,6 +85,14 @@ class TrainedTalker:
         looped = self.eyes[ping_pong(len(self.eyes), len(audio))]
         eyes = filmed if filmed is not None else looped * (self.config.signals.eyes == "loop")
         return drive(subject.identity(), expression, audio, eyes, self.config.signals, self.device)
+
+    @torch.no_grad()
+    def refine(self, coarse: Tensor) -> Tensor:
+        """Coarse frame [H, W, 3] -> fine frame (paper 3.4); the same where there is no refiner."""
+        if self.refiner is None:
+            return coarse
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+            return self.refiner(coarse[None])[0].float()
 
     @torch.no_grad()
     def frame(self, signals: Drive, index: int, camera: Camera, back: Tensor) -> Tensor:
@@ -114,11 +131,12 @@ def _render(
 ) -> None:
     writer = PredictionsWriter(
         out, method="d3talker", subject=subject.name, setting=setting, first_img_id=frames[0].img_id, torso_mode="gt",
-        source="d3talker", audio=audio, notes=notes,
+        source="d3talker", audio=audio, notes=[*notes, *trained.notes],
     )
     with writer:
         for index, frame in enumerate(track(frames, f"rendering {subject.name}")):
-            picture = trained.frame(signals, index, camera(subject, frame, trained.device), back(subject, frame, trained.device))
+            coarse = trained.frame(signals, index, camera(subject, frame, trained.device), back(subject, frame, trained.device))
+            picture = trained.refine(coarse)
             writer.write((picture * 255).round().byte().cpu().numpy())
 
 

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from d3talker import checkpoint
 from d3talker.config import REGIONS, Config, Region, check
+from d3talker.errors import UserError
 from d3talker.fields import Deformation
 from d3talker.losses import geometry
+from d3talker.refiner import Refiner
 from d3talker.subject.layout import Frame, Subject
 from d3talker.talker import General, Identity, Talker, device_of, total
 from d3talker.training import pictures
@@ -23,6 +25,8 @@ from d3talker.training.loop import Loop
 from d3talker.training.optimisers import field_groups, fuse_groups, gaussian_groups, net_group, optimiser, set_rates
 from d3talker.training.pictures import Parts
 from d3talker.training.priors import Priors, load_priors
+from d3talker.training.refine import RefinerTrainer, load_perceptual
+from d3talker.training.shared import Shared, load_general
 from d3talker.training.start import start
 
 CHECKPOINT = "adapt.safetensors"
@@ -31,13 +35,13 @@ GEOMETRY_FROM = 0.5  # InsTaG: from step 5000 of 10000
 
 
 class Adaptation(Loop):
-    """One identity's training.  `general`: parameters of a pre-trained General, or None to learn it here."""
+    """One identity's training.  `general`: what a pre-training left (see `load_general`), or None to learn all of it here."""
 
-    title, stages = "adapt", ("face", "mouth", "fuse")
+    title, stages = "adapt", ("face", "mouth", "fuse", "refine")
 
     def __init__(
         self, config: Config, views: Views, signals: TrainingSignals, priors: Priors | None, out: Path, seed: int,
-        device: torch.device, general: dict[str, Tensor] | None = None,
+        device: torch.device, general: Shared | None = None,
     ) -> None:
         check(config)
         super().__init__(out, CHECKPOINT, seed, config.schedule.checkpoint_every)
@@ -47,10 +51,15 @@ class Adaptation(Loop):
             torch.manual_seed(seed)  # layers draw their first weights from the global generator
             gaussians = {r: start(r, config.gaussians, views, signals.identity, self.generator) for r in REGIONS}
             self.talker = Talker(config, General(config), Identity(config, gaussians)).to(device)
+            self.refining = refiner_trainer(config, views, device, self.generator)
         if general is not None:
-            self.talker.general.load_state_dict(general)
+            self.talker.general.load_state_dict(general.general)
+            if self.refining is not None:
+                self.refining.start_from(general.refiner)
 
     def steps(self) -> int:
+        if self.stage == "refine":
+            return 0 if self.refining is None else self.config.refiner.steps
         return getattr(self.config.schedule, self.stage)
 
     @property
@@ -60,6 +69,9 @@ class Adaptation(Loop):
 
     def begin_stage(self) -> None:
         t, region = self.talker, self.region
+        if self.stage == "refine":
+            self.optimizer = None  # the refiner's trainer has its own
+            return
         if self.stage == "fuse":
             groups = fuse_groups(t.gaussians("face"), t.gaussians("mouth"), self.config)
         else:
@@ -75,6 +87,20 @@ class Adaptation(Loop):
         )
 
     def train_step(self) -> Parts:
+        return self._refine_step() if self.refining is not None and self.stage == "refine" else self._field_step()
+
+    def _refine_step(self) -> Parts:
+        """Fine-tune the refiner on finished coarse frames (eq. 11)."""
+        assert self.refining is not None
+        chosen = self.refining.pick(len(self.views)).tolist()
+        with torch.no_grad():
+            coarse = torch.stack([
+                pictures.whole_picture(self.talker, self.views, i, self.signals.drive.at(i)).clamp(0, 1) for i in chosen
+            ])
+        return self.refining.step(coarse, pictures.image(self.views.images[chosen]))
+
+    def _field_step(self) -> Parts:
+        assert self.optimizer is not None
         index = int(torch.randint(len(self.views), (1,), generator=self.generator))
         done = self.step / self.steps()
         slow = self.config.fields.adapt_lr_scale if self.pretrained and done < GENERAL_HELD else 1.0
@@ -120,14 +146,18 @@ class Adaptation(Loop):
     def state(self) -> dict[str, Any]:
         return {
             "config": asdict(self.config), "model": self.talker.state_dict(), "density": self.density.state(),
-            "signals": self.signals.state(), "pretrained": self.pretrained,
+            "signals": self.signals.state(), "pretrained": self.pretrained, "size": list(self.views.images.shape[1:3]),
+            "refiner": None if self.refining is None else self.refining.state(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
         load_model(self.talker, {name: value.to(self.device) for name, value in state["model"].items()})
+        if self.refining is not None:
+            self.refining.load(state["refiner"])
 
     def load_stage(self, state: dict[str, Any]) -> None:
-        self.density.load(state["density"])
+        if self.stage != "refine":
+            self.density.load(state["density"])
 
 
 def train_identity(
@@ -142,8 +172,6 @@ def train_identity(
         state = checkpoint.load(out / CHECKPOINT)
         if state["done"]:
             return state["seconds"], True
-    from d3talker.training.pretrain import load_general
-
     device = device_of(config)
     adaptation = Adaptation(
         config, load_views(subject, frames, device), training_signals(subject, frames, config.signals, device),
@@ -151,6 +179,19 @@ def train_identity(
     )
     adaptation.run()
     return adaptation.seconds, False
+
+
+def refiner_trainer(
+    config: Config, views: Views, device: torch.device, generator: torch.Generator
+) -> RefinerTrainer | None:
+    """The coarse-to-fine module for frames of this size with its optimiser, or None where the ablation leaves it out."""
+    if config.ablation.refiner == "off":
+        return None
+    height, width = views.images.shape[1:3]
+    if height != width:
+        raise UserError(f"the refiner needs square frames, these are {width}x{height}; give --model.ablation.refiner off")
+    backbone, note = load_perceptual(device)
+    return RefinerTrainer(Refiner(height, config.refiner), config.refiner, device, generator, backbone, note)
 
 
 def load_model(talker: Talker, state: dict[str, Tensor]) -> None:

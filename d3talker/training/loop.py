@@ -30,7 +30,7 @@ class Loop(ABC):
 
     title: str
     stages: tuple[str, ...]
-    optimizer: Optimizer
+    optimizer: Optimizer | None  # None in a stage whose `state` holds its own
 
     def __init__(self, out: Path, name: str, seed: int, save_every: int) -> None:
         self.out, self.path, self.save_every = out, out / name, save_every
@@ -100,7 +100,7 @@ class Loop(ABC):
         write_json(self.out / LOG, self.log)
         checkpoint.save(self.path, {
             "stage": self.stage, "step": self.step, "seconds": self.seconds, "done": done, "rng": self.generator.get_state(),
-            "optimizer": optimiser_state(self.optimizer), "log": self.log, **self.state(),
+            "optimizer": [] if self.optimizer is None else optimiser_state(self.optimizer), "log": self.log, **self.state(),
         })
 
     def _resume(self) -> None:
@@ -112,6 +112,7 @@ class Loop(ABC):
         self.load(state)
         self.begin_stage()
         self.load_stage(state)
-        load_optimiser_state(self.optimizer, state["optimizer"])
+        if self.optimizer is not None:
+            load_optimiser_state(self.optimizer, state["optimizer"])
         self.generator.set_state(state["rng"])
         self.log = state["log"]

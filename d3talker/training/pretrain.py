@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from d3talker import checkpoint
-from d3talker.config import REGIONS, Config, Region, check, from_dict
+from d3talker.config import REGIONS, Config, Region, check
 from d3talker.errors import UserError
 from d3talker.fields import Deformation, DeformationField
 from d3talker.gaussians import Gaussians
@@ -19,14 +19,14 @@ from d3talker.losses import negative_contrast, similarity_contrast
 from d3talker.subject.layout import Subject
 from d3talker.talker import General, Identity, Talker, device_of, total
 from d3talker.training import pictures
+from d3talker.training.adapt import refiner_trainer
 from d3talker.training.dataset import TrainingSignals, Views, load_views, training_signals
 from d3talker.training.density import DensityControl
 from d3talker.training.loop import Loop
 from d3talker.training.optimisers import field_groups, gaussian_groups, net_group, optimiser, set_rates
 from d3talker.training.pictures import Parts
+from d3talker.training.shared import CHECKPOINT
 from d3talker.training.start import start
-
-CHECKPOINT = "pretrain.safetensors"
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,9 @@ class Pretraining(Loop):
             ]
         self.general = general.to(device)
         self.talkers = [Talker(config, self.general, identity.to(device)) for identity in identities]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.refining = refiner_trainer(config, people[0].views, device, self.generator)
         self.average = {name: value.detach().clone() for name, value in self.general.state_dict().items()}
 
     def steps(self) -> int:
@@ -99,11 +102,22 @@ class Pretraining(Loop):
         decay = self.config.pretrain.ema
         for name, value in self.general.state_dict().items():
             self.average[name].lerp_(value, 1 - decay)
+        if self.stage == "mouth" and self.refining is not None:
+            parts |= self._refine(k, index)
         self.points = sum(t.gaussians(self.region).means.shape[0] for t in self.talkers)
         return parts
 
+    def _refine(self, k: int, index: int) -> Parts:
+        """One step of the refiner on this step's frame, whole and coarse; the faces are finished by now (eq. 11)."""
+        assert self.refining is not None
+        person = self.people[k]
+        with torch.no_grad():
+            coarse = pictures.whole_picture(self.talkers[k], person.views, index, person.signals.drive.at(index)).clamp(0, 1)
+        parts = self.refining.step(coarse[None], pictures.image(person.views.images[index])[None])
+        return {f"refined {name}": part for name, part in parts.items()}
+
     def _loss(self, k: int, index: int) -> tuple[Tensor, Parts]:
-        """Eq. 12 for identity k, without the refiner's part, which is trained on finished pictures."""
+        """Eq. 12 for identity k, but for the refiner's part."""
         talker, person, weights = self.talkers[k], self.people[k], self.config.loss
         delta, contrast = None, {}
         if self.step >= self.config.pretrain.warmup:
@@ -157,6 +171,7 @@ class Pretraining(Loop):
             "general": self.general.state_dict(), "average": self.average,
             "identities": [t.identity.state_dict() for t in self.talkers],
             "density": [d.state() for d in self.densities],
+            "refiner": None if self.refining is None else self.refining.state(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -166,6 +181,8 @@ class Pretraining(Loop):
             )
         self.general.load_state_dict(state["general"])
         self.average = {name: value.to(self.device) for name, value in state["average"].items()}
+        if self.refining is not None:
+            self.refining.load(state["refiner"])
         for talker, kept in zip(self.talkers, state["identities"], strict=True):
             for region in REGIONS:
                 gaussians = talker.gaussians(region)
@@ -197,16 +214,3 @@ def pretrain(config: Config, subjects: Sequence[Subject], out: Path, seed: int) 
     training = Pretraining(config, people, out, seed, device)
     training.run()
     return training.seconds, False
-
-
-def load_general(run: Path) -> dict[str, Tensor]:
-    """Averaged parameters of General from a finished pre-training.  Raises UserError when it is missing or unfinished."""
-    state = checkpoint.load(run / CHECKPOINT)
-    if not state["done"]:
-        raise UserError(f"the pre-training in {run} is not finished; run the same d3talker pretrain command again to go on")
-    return state["average"]
-
-
-def pretrained_config(run: Path) -> Config:
-    """The configuration that a pre-training was made with."""
-    return from_dict(Config, checkpoint.load(run / CHECKPOINT)["config"])

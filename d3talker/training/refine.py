@@ -10,6 +10,7 @@ from torch import Tensor
 
 from d3talker.backbones import Backbone, pretrained
 from d3talker.config import RefinerConfig
+from d3talker.errors import UserError
 from d3talker.losses import l1
 from d3talker.refiner import Refiner
 from d3talker.weights import MissingWeights
@@ -56,10 +57,11 @@ class RefinerTrainer:
 
     def __init__(
         self, refiner: Refiner, config: RefinerConfig, device: torch.device, generator: torch.Generator,
-        backbone: Backbone | None = None,
+        backbone: Backbone | None = None, note: str | None = None,
     ) -> None:
         self.refiner = refiner.to(device, memory_format=torch.channels_last)  # twice as fast as the default on a CPU
         self.config, self.device, self.generator, self.backbone = config, device, generator, backbone
+        self.note = note
         slow = {id(p) for p in refiner.style_parameters()}
         rate = config.learning_rate
         self.optimizer = torch.optim.Adam(
@@ -71,7 +73,7 @@ class RefinerTrainer:
         )
         self.steps = 0
 
-    def step(self, coarse: Tensor, target: Tensor) -> dict[str, float]:
+    def step(self, coarse: Tensor, target: Tensor) -> dict[str, Tensor]:
         """One step on coarse renders and their targets, float [B, S, S, 3] in [0, 1] -> the losses before it.
 
         No gradient reaches `coarse`.  Raises FloatingPointError, and changes nothing, when the loss is not finite.
@@ -87,7 +89,7 @@ class RefinerTrainer:
         loss.backward()
         self.optimizer.step()
         self.steps += 1
-        return {"loss": value, **{name: part.item() for name, part in parts.items()}}
+        return {name: part.detach() for name, part in parts.items()}
 
     def pick(self, count: int) -> Tensor:
         """Indices of the next batch out of `count` frames, int64 [batch], on the CPU."""
@@ -97,9 +99,20 @@ class RefinerTrainer:
         """What a checkpoint must keep; the generator is its owner's to keep."""
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         return {
-            "refiner": self.refiner.state_dict(), "steps": self.steps,
+            "refiner": self.refiner.state_dict(), "steps": self.steps, "note": self.note,
             "optimizer": [self.optimizer.state.get(p, {}) for p in parameters],
         }
+
+    def start_from(self, state: dict[str, Any] | None) -> None:
+        """Take the weights that another training left; raises UserError when there are none or of another shape."""
+        if state is None:
+            raise UserError("the pre-training was made without a refiner; pre-train again, or give --model.ablation.refiner off")
+        try:
+            self.refiner.load_state_dict(state["refiner"])
+        except RuntimeError:
+            raise UserError(
+                "the pre-trained refiner is of another size or width; pre-train on frames of this size with the same refiner.width"
+            ) from None
 
     def load(self, state: dict[str, Any]) -> None:
         """Inverse of `state`: training goes on as if it had not stopped."""

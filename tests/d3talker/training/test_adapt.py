@@ -22,6 +22,7 @@ TINY = replace(
     MINI, device="cpu",
     gaussians=replace(MINI.gaussians, face_points=600, mouth_points=100, max_points=900),
     density=replace(MINI.density, start=10, every=10),
+    refiner=replace(MINI.refiner, steps=6),
     schedule=replace(MINI.schedule, face=40, mouth=20, fuse=10, warmup=10, checkpoint_every=7),
 )
 
@@ -43,7 +44,7 @@ def finished(person: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("stop_after", [3, 15, 45, 65])
+@pytest.mark.parametrize("stop_after", [3, 15, 45, 65, 74])
 def test_interrupted_and_resumed_is_the_same_to_the_bit(
     person: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
 ) -> None:

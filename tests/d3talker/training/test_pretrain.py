@@ -16,7 +16,8 @@ from d3talker.subject.layout import Subject
 from d3talker.training import loop
 from d3talker.training.adapt import CHECKPOINT as ADAPTED
 from d3talker.training.adapt import train_identity
-from d3talker.training.pretrain import CHECKPOINT, load_general, pretrain
+from d3talker.training.pretrain import pretrain
+from d3talker.training.shared import CHECKPOINT, load_general
 
 from .test_adapt import TINY
 
@@ -53,8 +54,8 @@ def test_resumes_to_the_same_bits(
     with pytest.raises(UserError, match="is not finished"):
         load_general(tmp_path)
     pretrain(CONFIG, subjects(person, other_person), tmp_path, 0)
-    for name, value in load_general(finished).items():
-        assert torch.equal(value, load_general(tmp_path)[name]), name
+    for name, value in load_general(finished).general.items():
+        assert torch.equal(value, load_general(tmp_path).general[name]), name
 
 
 def test_average_trails_the_parameters(finished: Path) -> None:
@@ -68,10 +69,10 @@ def test_average_trails_the_parameters(finished: Path) -> None:
 ])
 def test_contrast_follows_the_ablation(person: Path, other_person: Path, tmp_path: Path, contrast: str, logged: set) -> None:
     config: Config = replace(
-        CONFIG, pretrain=replace(CONFIG.pretrain, face=26, mouth=7), ablation=replace(CONFIG.ablation, contrast=contrast)
+        CONFIG, pretrain=replace(CONFIG.pretrain, face=26, mouth=26), ablation=replace(CONFIG.ablation, contrast=contrast)
     )
     pretrain(config, subjects(person, other_person), tmp_path, 0)
-    assert set(read_json(tmp_path / "log.json")["loss"]) == {"l1", "dssim"} | logged
+    assert set(read_json(tmp_path / "log.json")["loss"]) == {"l1", "dssim", "refined l1"} | logged
 
 
 def test_adaptation_starts_from_the_shared_parameters(person: Path, finished: Path, tmp_path: Path) -> None:
@@ -80,7 +81,7 @@ def test_adaptation_starts_from_the_shared_parameters(person: Path, finished: Pa
     train_identity(still, subject, subject.frames("train")[:10], tmp_path, 0, finished)
     adapted = checkpoint.load(tmp_path / ADAPTED)
     assert adapted["pretrained"] is True
-    shared = load_general(finished)
+    shared = load_general(finished).general
     for name in ("motion.difference.body.0.weight", "fields.face.decoder.1.0.weight"):
         torch.testing.assert_close(adapted["model"][f"general.{name}"], shared[name], atol=1e-2, rtol=0)
     train_identity(still, subject, subject.frames("train")[:10], tmp_path / "alone", 0)
