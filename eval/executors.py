@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import time
@@ -98,13 +99,13 @@ class Ray:
             self.ray.init(num_cpus=self._slots() * self.cpus, **common)
 
     def run(self, call: Callable[[Any], T], items: Sequence[Any], width: int | None = None) -> Results[T]:
-        remote = self.ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=self.retries)(call)
+        remote = self.ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=self.retries)(_apply)
         waiting, running = list(enumerate(items))[::-1], dict[Any, int]()
         width = width or self.workers or len(items)
         while waiting or running:
             while waiting and len(running) < width:
                 index, item = waiting.pop()
-                running[remote.remote(item)] = index
+                running[remote.remote(call, item)] = index
             done, _ = self.ray.wait(list(running), timeout=POLL_S)
             for reference in done:
                 yield running.pop(reference), self._get(reference)
@@ -174,10 +175,15 @@ class Slurm:
         return
 
     def _get(self, job: Any) -> Any:
+        utils = self.submitit.core.utils
         try:
             return job.result()
-        except (self.submitit.core.utils.UncompletedJobError, self.submitit.core.utils.FailedJobError) as error:
-            return Died(f"its Slurm job {job.job_id} died or failed outside of d3talker: {error}")
+        except utils.FailedJobError as error:  # what `call` raised, as text
+            if "No space left on device" in str(error):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.executor.folder)) from None
+            return Died(f"its Slurm job {job.job_id} failed: {error}")
+        except utils.UncompletedJobError as error:
+            return Died(f"its Slurm job {job.job_id} died: {error}")
 
 
 class Requeued:
@@ -204,6 +210,11 @@ def executor(config: ExecutorConfig, results: Path, cuda: bool) -> Executor:
     if config.kind == "slurm":
         return Slurm(config, gpus, results / "slurm")
     return Serial()
+
+
+def _apply(call: Callable[[Any], T], item: Any) -> T:
+    """Ray takes functions only."""
+    return call(item)
 
 
 def _option(text: str) -> tuple[str, Any]:

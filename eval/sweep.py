@@ -84,7 +84,8 @@ class Sweep:
         if not open_:
             return 0
         if self.executor.parallel:
-            self._share(open_)
+            if len(open_) > 1:
+                self._share(open_)
             self.harness = replace(self.harness, exclusive=False)
         self._work(open_)
         if self.executor.parallel and self.executor.alone and self.may_time:

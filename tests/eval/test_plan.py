@@ -1,0 +1,166 @@
+"""From a request to jobs: the counts of every table, settings that are one, what is refused and what is left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from toys import ToySubject
+
+from d3talker.ablations import ABLATIONS
+from d3talker.config import PAPER
+from d3talker.errors import UserError
+from eval.imports import Import
+from eval.jobs import Pretraining, ablated, canonical, signature, training_key, units
+from eval.plan import TABLES, Request, Sound, plan
+from eval.protocol import D3_V1
+
+FLOORS = ("ground-truth", "ground-truth-h264", "mean-frame", "nearest-pose")
+SUBJECTS = (ToySubject("anna"), ToySubject("ben"))
+PEOPLE = (ToySubject("p1"), ToySubject("p2"))
+DISTINCT = 11  # Table 4 has fourteen rows, of which three repeat a setting of another
+
+
+@pytest.fixture
+def sounds(tmp_path):
+    for name in "AB":
+        (tmp_path / f"{name}.wav").write_bytes(name.encode())
+    return tuple(Sound(name, tmp_path / f"{name}.wav") for name in "AB")
+
+
+def ask(**options) -> Request:
+    base = Request(D3_V1, PAPER, SUBJECTS, methods=("d3talker", *FLOORS), pretrain=PEOPLE)
+    return replace(base, **options)
+
+
+def count(request: Request) -> Counter:
+    return Counter(task.job.method for task in plan(request).tasks)
+
+
+def test_table_1_has_one_budget_and_every_method():
+    tasks = plan(ask(tables=(1,), seeds=3)).tasks
+    assert Counter(task.job.method for task in tasks) == {"d3talker": 6, **dict.fromkeys(FLOORS, 2)}
+    assert {(task.job.budget, task.job.setting, task.job.ablation) for task in tasks} == {(10, "self", "full")}
+
+
+def test_table_2_has_four_budgets_of_our_model_and_one_of_the_truth():
+    tasks = plan(ask(tables=(2,))).tasks
+    assert Counter(task.job.method for task in tasks) == {"d3talker": 8, "ground-truth": 2}
+    assert Counter(task.job.budget for task in tasks) == {5: 4, 10: 2, 15: 2, 20: 2}
+
+
+def test_table_3_has_every_sound(sounds):
+    tasks = plan(ask(tables=(3,), sounds=sounds, seeds=2)).tasks
+    assert len(tasks) == 2 * 2 * 2
+    assert {(task.job.setting, task.job.audio) for task in tasks} == {("cross", "A"), ("cross", "B")}
+    assert len({task.job.source_hash for task in tasks}) == 2
+
+
+def test_table_4_has_fourteen_rows_of_eleven_settings():
+    tasks = plan(ask(tables=(4,))).tasks
+    assert Counter(task.job.method for task in tasks) == {"d3talker": 2 * DISTINCT, "ground-truth": 2}
+    assert {task.job.budget for task in tasks} == {20}
+    assert len({training_key(task.job) for task in tasks if task.config}) == 2 * DISTINCT
+
+
+def test_all_tables_share_what_they_have_in_common(sounds):
+    request = ask(tables=TABLES, sounds=sounds, seeds=3)
+    tasks = plan(request).tasks
+    own = [task for task in tasks if task.config]
+    # 4 budgets, ten more rows at 20 s, two sounds at 10 s; the full model at 10 and 20 s stands in several tables
+    assert len(own) == 2 * 3 * (4 + DISTINCT - 1 + 2)
+    assert len(units(own)) == 2 * 3 * (4 + DISTINCT - 1)
+    assert len({task.job.key for task in tasks}) == len(tasks)
+
+
+def test_pretraining_happens_once_for_all_that_see_the_same():
+    starts = {task.pretraining.key for task in plan(ask(tables=TABLES, seeds=2)).tasks if task.pretraining}
+    # of eleven settings only the one without the refiner is pre-trained as the full model is
+    assert len(starts) == DISTINCT - 1
+    assert Pretraining(ablated(PAPER, "without-c2f"), PEOPLE).key == Pretraining(PAPER, PEOPLE).key
+    longer = replace(PAPER, schedule=replace(PAPER.schedule, face=20000), device="cpu")
+    assert Pretraining(longer, PEOPLE).key == Pretraining(PAPER, PEOPLE).key
+    other = replace(PAPER, pretrain=replace(PAPER.pretrain, face=7))
+    assert len({Pretraining(c, p).key for c in (PAPER, other) for p in (PEOPLE, SUBJECTS)}) == 4
+
+
+def test_a_job_knows_its_pretraining_and_no_option_of_another():
+    start = Pretraining(PAPER, PEOPLE)
+    assert signature(PAPER, start)["pretrain"] == start.key
+    assert "pretrain" not in signature(PAPER, None) and "device" not in signature(PAPER, None)
+    keys = {plan(ask(tables=(1,), methods=("d3talker",), pretrain=p)).tasks[0].job.key for p in ((), PEOPLE)}
+    assert len(keys) == 2
+
+
+def test_rows_that_are_one_setting_have_one_name():
+    assert len(canonical(list(ABLATIONS))) == DISTINCT
+    assert canonical(["audio-only"]) == canonical(["without-facial-motion"])
+    for name in ABLATIONS:
+        assert ablated(PAPER, canonical([name])[0]) == ablated(PAPER, name)
+
+
+@pytest.mark.parametrize(("budgets", "expected"), [
+    ((), {1: {10}, 2: {5, 10, 15, 20}, 4: {20}}),
+    ((5,), {1: {5}, 2: {5}, 4: {5}}),
+    ((2, 10), {1: {10}, 2: {2, 10}, 4: {10}}),
+    ((2, 4), {1: {4}, 2: {2, 4}, 4: {4}}),
+])
+def test_budgets_fit_the_tables(budgets, expected):
+    for table, wanted in expected.items():
+        assert {task.job.budget for task in plan(ask(tables=(table,), budgets=budgets)).tasks} == wanted
+
+
+def test_without_tables_everything_is_multiplied(sounds):
+    tasks = plan(ask(
+        budgets=(5, 10), ablations=("full", "audio-only"), settings=("self", "cross"), sounds=sounds, seeds=2,
+    )).tasks
+    own = [task.job for task in tasks if task.config]
+    assert len(own) == 2 * 2 * 2 * 2 * 3  # subjects, budgets, ablations, seeds; own sound and two others
+    assert len(tasks) - len(own) == 2 * 2 * len(FLOORS)
+
+
+def test_what_cannot_be_is_left_out_and_said():
+    found = plan(ask(tables=TABLES, pretrain=()))
+    assert not any(task.job.setting == "cross" for task in found.tasks)
+    assert any("--audio" in text for text in found.left_out)
+    assert any("without-sc-loss" in text and "--pretrain" in text for text in found.left_out)
+    assert len({task.job.ablation for task in found.tasks}) == DISTINCT - 3
+
+
+def test_settings_restrict_tables(sounds):
+    found = plan(ask(tables=TABLES, settings=("self",), sounds=sounds))
+    assert {task.job.setting for task in found.tasks} == {"self"} and not found.left_out
+
+
+def test_imports_stand_where_they_belong(tmp_path):
+    def one(**facts):
+        return Import(**{
+            "folder": tmp_path / "x", "method": "instag", "subject": "anna", "setting": "self", "budget": 10, "digest": "d",
+        } | facts)
+
+    found = plan(ask(tables=(1, 4), imports=(one(), one(folder=tmp_path / "y", subject="zoe"))))
+    imported = [task for task in found.tasks if task.predictions]
+    assert [(task.job.method, task.job.subject, task.job.budget) for task in imported] == [("instag", "anna", 10)]
+    assert len([text for text in found.left_out if "zoe" in text]) == 1
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ({"subjects": (ToySubject("anna"), ToySubject("anna"))}, "share a name"),
+    ({"budgets": (30,)}, "30 s"),
+    ({"budgets": (0.2,)}, "5 frames"),
+    ({"seeds": 0}, "--seeds"),
+    ({"ablations": ("no-such",)}, "no-such"),
+    ({"ablations": ("no-contrast",), "pretrain": ()}, "--pretrain"),
+    ({"settings": ("cross",)}, "--audio"),
+    ({"pretrain": PEOPLE[:1]}, "at least two"),
+    ({"pretrain": (*PEOPLE, SUBJECTS[0])}, "other people"),
+    ({"methods": ("nobody",)}, "nobody"),
+    ({"methods": ("instag",)}, "d3talker import instag"),
+    ({"tables": (3,)}, "--audio"),
+    ({"tables": (1,), "settings": ("cross",), "sounds": (Sound("A", None),)}, "exclude"),
+])
+def test_wrong_requests_are_refused_in_one_sentence(options, words):
+    with pytest.raises(UserError, match=words) as error:
+        plan(ask(**options))
+    assert "\n" not in str(error.value)
