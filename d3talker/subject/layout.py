@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 
 from d3talker.errors import UserError
-from d3talker.files import read_json, read_npy, sha256_file, sha256_json
+from d3talker.files import atomic_path, read_json, read_npy, sha256_file, sha256_json
 from d3talker.subject import palette
 from d3talker.subject.palette import Label
 
@@ -246,6 +247,22 @@ def write_landmarks(path: Path, points: np.ndarray) -> None:
     """Write [68, 2] pixel coordinates as the .lms text of the official codes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savetxt(path, points, fmt="%.4f")
+
+
+def write_track(
+    path: Path, identity: np.ndarray, expression: np.ndarray, euler: np.ndarray, translation: np.ndarray, focal: float,
+) -> None:
+    """Write track_params.pt with the official codes' names and shapes; its trans is in tenths of the transforms' unit.
+
+    identity [I], expression [T, E], euler [T, 3] rad, translation [T, 3] metres, focal in pixels (ER-NeRF process.py).
+    """
+    import torch
+
+    values = {"id": identity[None], "exp": expression, "euler": euler, "trans": translation * 10, "focal": [focal]}
+    buffer = io.BytesIO()  # torch.save writes a path's own name into the file, which would change the bytes
+    torch.save({key: torch.as_tensor(np.asarray(value), dtype=torch.float32) for key, value in values.items()}, buffer)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(buffer.getvalue())
 
 
 def transforms(focal: float, size: tuple[int, int], frames: Sequence[Frame]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +13,7 @@ import numpy as np
 
 from d3talker.audio.features import mel_features
 from d3talker.errors import UserError
-from d3talker.files import atomic_folder, atomic_path, read_json, write_json, write_npy
+from d3talker.files import atomic_folder, read_json, write_json, write_npy
 from d3talker.motion.face import FaceModel
 from d3talker.motion.head import embedded_head
 from d3talker.motion.pncc import pncc
@@ -22,7 +21,16 @@ from d3talker.progress import Bar
 from d3talker.subject import palette
 from d3talker.subject.action_units import BLINK_MAX, write_action_units
 from d3talker.subject.eyes import action_units
-from d3talker.subject.layout import SCHEMA, Frame, Layout, test_split, transforms, write_image, write_landmarks
+from d3talker.subject.layout import (
+    SCHEMA,
+    Frame,
+    Layout,
+    test_split,
+    transforms,
+    write_image,
+    write_landmarks,
+    write_track,
+)
 from d3talker.synthetic.acting import Performance, perform
 from d3talker.synthetic.looks import Look, draw_look
 from d3talker.synthetic.scene import CAMERA, FOCAL, Pictures, Scene
@@ -155,7 +163,8 @@ class _Writer:
             write_npy(self.folder / "truth" / f"{name}.npy", values.astype(np.float32))
         write_npy(self.layout.expression, performance.expression.astype(np.float32))
         write_npy(self.layout.identity, self.look.identity)
-        _write_track(self.layout.track, self.look, performance, FOCAL * self.size)
+        pose = (performance.euler, move)
+        write_track(self.layout.track, self.look.identity, performance.expression, *pose, FOCAL * self.size)
 
     def pictures(self, performance: Performance, audio: np.ndarray) -> None:
         scene = Scene(self.face, self.look, self.size)
@@ -245,20 +254,3 @@ def _batches(scene: Scene, performance: Performance, total: int) -> Iterator[tup
 def _finish(waiting: list[Future[None]]) -> None:
     for future in waiting:
         future.result()
-
-
-def _write_track(path: Path, look: Look, performance: Performance, focal: float) -> None:
-    """The official codes' names and shapes; their trans is in tenths of the transforms' unit (ER-NeRF process.py)."""
-    import torch
-
-    values = {
-        "id": look.identity[None],
-        "exp": performance.expression,
-        "euler": performance.euler,
-        "trans": performance.translation * 10,
-        "focal": np.array([focal]),
-    }
-    buffer = io.BytesIO()  # torch.save writes a path's own name into the file, which would change the bytes
-    torch.save({key: torch.as_tensor(np.asarray(value), dtype=torch.float32) for key, value in values.items()}, buffer)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
