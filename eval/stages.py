@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+import statistics
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from baselines.floors import floor
 from d3talker.config import Config
@@ -88,11 +90,78 @@ class ModelStages:
 
     def fps(self, task: Task, run: Path, exclusive: bool) -> MetricResult:
         from d3talker.synthesis import back, camera
-        from eval.timing import fps, time_calls
+        from eval.timing import stages_fps, time_stages
 
         trained = self._trained(task, run)
         some = self.protocol.test(task.subject)[:FPS_FRAMES]
+        began = time.perf_counter()
         signals = trained.drive(task.subject, some)
+        driving = (time.perf_counter() - began) / len(some)
+        cameras = [camera(task.subject, frame, trained.device) for frame in some]
+        backs = [back(task.subject, frame, trained.device) for frame in some]
+        coarse = "encode, deform, rasterise, compose"
+        stages: dict[str, Callable[[int, Any], Any]] = {
+            coarse: lambda index, _: trained.frame(signals, index, cameras[index], backs[index])
+        }
+        if trained.refiner is not None:
+            stages["refine"] = lambda _, picture: trained.refine(picture)
+        seconds = time_stages(stages, len(some), cuda=trained.device.type == "cuda")
+        without = 1 / statistics.median(seconds[coarse])
+        return stages_fps(seconds, exclusive, without_refiner=without, audio_to_motion_and_pncc_s=driving)
+
+    def score(self, task: Task, predictions: Path, reference: Path, metrics: Sequence[str]) -> dict[str, MetricResult]:
+        """Compute metrics from finished predictions."""
+
+
+@dataclass(frozen=True)
+class ModelStages:
+    """The stages as the tables need them.  device: "cpu" or "cuda".  weights: folder with metric networks' weights."""
+
+    protocol: protocol.Protocol
+    device: str
+    weights: Path | None = None
+
+    def reference(self, subject: Subject, out: Path) -> None:
+        test = self.protocol.test(subject)
+        floor("ground-truth")(subject, test, test, out)
+
+    def pretrain(self, pretraining: Pretraining, out: Path, seed: int) -> float:
+        from d3talker.training.pretrain import CHECKPOINT, pretrain
+
+        set_aside_damaged(out / CHECKPOINT)
+        return pretrain(pretraining.config, pretraining.subjects, out, seed)[0]
+
+    def train(self, task: Task, out: Path, seed: int, general: Path | None) -> float:
+        from d3talker.training.adapt import CHECKPOINT, train_identity
+
+        set_aside_damaged(out / CHECKPOINT)
+        frames = self.protocol.train(task.subject, task.job.budget)
+        return train_identity(_config(task), task.subject, frames, out, seed, general=general)[0]
+
+    def render(self, task: Task, run: Path | None, out: Path) -> None:
+        test = self.protocol.test(task.subject)
+        if task.predictions is not None:
+            _copy(task.predictions, out)
+        elif run is None:
+            floor(task.job.method)(task.subject, self.protocol.train(task.subject, task.job.budget), test, out)
+        elif task.audio is not None:
+            from d3talker.synthesis import render_cross
+
+            render_cross(self._trained(task, run), task.subject, test, task.audio, out, footnotes(_config(task)))
+        else:
+            from d3talker.synthesis import render_self
+
+            render_self(self._trained(task, run), task.subject, test, out, footnotes(_config(task)))
+
+    def fps(self, task: Task, run: Path, exclusive: bool) -> MetricResult:
+        from d3talker.synthesis import back, camera
+        from eval.timing import stages_fps, time_stages
+
+        trained = self._trained(task, run)
+        some = self.protocol.test(task.subject)[:FPS_FRAMES]
+        began = time.perf_counter()
+        signals = trained.drive(task.subject, some)
+        driving = (time.perf_counter() - began) / len(some)
         cameras = [camera(task.subject, frame, trained.device) for frame in some]
         backs = [back(task.subject, frame, trained.device) for frame in some]
         seconds = time_calls(

@@ -78,13 +78,13 @@ def test_contrast_follows_the_ablation(person: Path, other_person: Path, tmp_pat
 def test_adaptation_starts_from_the_shared_parameters(person: Path, finished: Path, tmp_path: Path) -> None:
     subject = Subject(person)
     still = replace(CONFIG, schedule=replace(CONFIG.schedule, face=2, mouth=2, fuse=1, warmup=1))
-    train_identity(still, subject, subject.frames("train")[:10], tmp_path, 0, finished)
+    train_identity(still, subject, subject.frames("train")[:10], tmp_path, 7, finished)
     adapted = checkpoint.load(tmp_path / ADAPTED)
     assert adapted["pretrained"] is True
     shared = load_general(finished).general
     for name in ("motion.difference.body.0.weight", "fields.face.decoder.1.0.weight"):
         torch.testing.assert_close(adapted["model"][f"general.{name}"], shared[name], atol=1e-2, rtol=0)
-    train_identity(still, subject, subject.frames("train")[:10], tmp_path / "alone", 0)
+    train_identity(still, subject, subject.frames("train")[:10], tmp_path / "alone", 7)
     alone = checkpoint.load(tmp_path / "alone" / ADAPTED)["model"][f"general.{name}"]
     assert (alone - shared[name]).abs().max() > 0.05
 
