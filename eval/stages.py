@@ -164,11 +164,15 @@ class ModelStages:
         driving = (time.perf_counter() - began) / len(some)
         cameras = [camera(task.subject, frame, trained.device) for frame in some]
         backs = [back(task.subject, frame, trained.device) for frame in some]
-        seconds = time_calls(
-            lambda index: trained.frame(signals, index, cameras[index], backs[index]), len(some),
-            cuda=trained.device.type == "cuda",
-        )
-        return fps(seconds, exclusive, stages="signal encoding, deformation, rasterising, composing; no refiner")
+        coarse = "encode, deform, rasterise, compose"
+        stages: dict[str, Callable[[int, Any], Any]] = {
+            coarse: lambda index, _: trained.frame(signals, index, cameras[index], backs[index])
+        }
+        if trained.refiner is not None:
+            stages["refine"] = lambda _, picture: trained.refine(picture)
+        seconds = time_stages(stages, len(some), cuda=trained.device.type == "cuda")
+        without = 1 / statistics.median(seconds[coarse])
+        return stages_fps(seconds, exclusive, without_refiner=without, audio_to_motion_and_pncc_s=driving)
 
     def score(self, task: Task, predictions: Path, reference: Path, metrics: Sequence[str]) -> dict[str, MetricResult]:
         from eval.metrics.score import score_predictions
