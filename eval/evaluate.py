@@ -170,16 +170,28 @@ def _print_table(results: dict[str, MetricResult], report: dict[str, Any]) -> No
     title = f"{report['predictions']} against {report['reference'] or 'nothing'}"
     title += "" if report["lossless"] else " (from a lossy video)"
     table = Table(title=title, box=None, title_justify="left")
-    for heading in ("metric", "", "value", "95 % interval", "note"):
+    for heading in ("metric", "", "value", "95 % interval", "beside it"):
         table.add_column(heading, overflow="fold")
+    missing: dict[str, list[str]] = {}
     for name, result in results.items():
         metric = METRICS[name]
+        if result.value is None:
+            missing.setdefault(str(result.reason), []).append(metric.title)
         value = "-" if result.value is None else f"{result.value:.4f} {metric.unit}".strip()
-        interval = "" if result.interval is None else "{:.4f} ... {:.4f}".format(*result.interval)
-        facts = [f"{key} {_short(fact)}" for key, fact in result.extra.items() if not key.endswith("sha256")]
-        table.add_row(metric.title, metric.arrow, value, interval, result.reason or ", ".join(facts))
-    Console().print(table)
+        interval = "" if result.interval is None else "{:.4f} - {:.4f}".format(*result.interval)
+        table.add_row(metric.title, metric.arrow, value, interval, _facts(result.extra))
+    console = Console()
+    console.print(table)
+    for reason, titles in missing.items():
+        console.print(f"{', '.join(titles)}: {reason}", highlight=False, markup=False)
 
 
-def _short(fact: Any) -> str:
-    return f"{fact:.3g}" if isinstance(fact, float) else str(fact)
+def _facts(extra: dict[str, Any]) -> str:
+    """What a reader should know beside the value; a face in every frame goes without saying."""
+    told = {
+        key: fact for key, fact in extra.items()
+        if not key.endswith("sha256") and not (key.startswith("detected") and fact == 1)
+    }
+    return ", ".join(
+        f"{key.replace('_', ' ')} {f'{fact:.3g}' if isinstance(fact, float) else fact}" for key, fact in told.items()
+    )
