@@ -87,12 +87,12 @@ def hair(face: FaceModel, look: Look) -> Part:
     return _join(shell, _curtain(look)) if look.long_hair else shell
 
 
-def hair_anchor(face: FaceModel, look: Look) -> np.ndarray:
-    """Head vertex that each hair vertex sits on (its identity displacement is taken over); nearest for the curtain."""
+def hair_anchor(face: FaceModel, part: Part) -> np.ndarray:
+    """Nearest head vertex [V] of each hair vertex, whose identity displacement it takes over."""
     from scipy.spatial import cKDTree
 
     skin = np.flatnonzero(face.region_mask("skin", "scalp", "neck"))
-    _, nearest = cKDTree(face.mean[skin]).query(hair(face, look).points)
+    _, nearest = cKDTree(face.mean[skin]).query(part.points)
     return skin[nearest]
 
 

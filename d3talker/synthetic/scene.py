@@ -49,7 +49,7 @@ class Scene:
         rows = int(np.clip(4 * size, 384, 1024))
         hair, torso = bodies.hair(face, look), bodies.torso(look)
         head_shift = face.vertices(look.identity, np.zeros(len(face.expression_names))) - face.mean
-        self._still = np.concatenate([torso.points, hair.points + head_shift[bodies.hair_anchor(face, look)]])
+        self._still = np.concatenate([torso.points, hair.points + head_shift[bodies.hair_anchor(face, hair)]])
         count, neck = len(face.mean), _smooth((-116 - (face.mean[:, 1] * 1000 - shape.EYE_LINE)) / 46)
         self._follow = np.concatenate([1 - neck, torso.follow, hair.follow])[:, None]
         materials = self._head_materials()

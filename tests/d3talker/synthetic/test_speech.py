@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
-from d3talker.errors import UserError
+from d3talker.errors import MissingExtra, UserError
 from d3talker.synthetic.sentences import LANGUAGES
 from d3talker.synthetic.speech import Voice, speak
 
@@ -44,6 +46,12 @@ def test_loud_sound_lies_inside_the_phonemes() -> None:
 def test_every_language_has_a_voice_and_its_own_sounds(language: str) -> None:
     _, phonemes = speak(LANGUAGES[language][:1], [0.1], Voice(language, "f1", 160, 50, 50))
     assert len([p for p in phonemes if p.symbol]) > 10
+
+
+def test_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    with pytest.raises(MissingExtra, match="synth"):
+        speak(["Hello."], [0.1], ENGLISH)
 
 
 def test_unknown_voice_is_named() -> None:
