@@ -20,8 +20,8 @@ TEST_TIME = ("motion_source", "eyes")
 NEUTRAL: dict[str, tuple[str, ...] | None] = {"device": ALL, "schedule": ("checkpoint_every",)}
 # Options that only adaptation or rendering reads.
 UNSEEN_BY_PRETRAINING: dict[str, tuple[str, ...] | None] = {
-    "schedule": ALL, "refiner": ALL, "ablation": ("refiner",), "loss": ("normal", "depth"),
-    "fields": ("adapt_lr_scale",), "signals": TEST_TIME,
+    "schedule": ALL, "refiner": ("steps",), "loss": ("normal", "depth"), "fields": ("adapt_lr_scale",),
+    "signals": TEST_TIME,
 }
 
 
@@ -99,6 +99,14 @@ def ablated(config: Config, name: str) -> Config:
     """The configuration with the switches of one row of Table 4."""
     switches: dict[str, Any] = dict(ablation(name).switches)
     return replace(config, ablation=replace(config.ablation, **switches))
+
+
+def start_of(config: Config, base: Config, subjects: Sequence[Subject]) -> Pretraining | None:
+    """The pre-training of one row; the row without the refiner shares the full model's, and leaves it out later."""
+    if not subjects:
+        return None
+    switches = replace(config.ablation, refiner=base.ablation.refiner)
+    return Pretraining(replace(config, ablation=switches), tuple(subjects))
 
 
 def signature(config: Config, pretraining: Pretraining | None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from d3talker.errors import UserError
 from d3talker.files import sha256_file
 from d3talker.subject.layout import Subject
 from eval.imports import Import
-from eval.jobs import METHOD, Pretraining, Task, ablated, canonical, needs_pretraining, signature
+from eval.jobs import METHOD, Task, ablated, canonical, needs_pretraining, signature, start_of
 from eval.protocol import Protocol
 from eval.records import Job
 
@@ -133,7 +133,7 @@ def _own(request: Request, subject: Subject, block: Condition) -> Iterator[Task]
         request.protocol.train(subject, block.budget)
     for name in canonical(block.ablations):
         config = ablated(request.config, name)
-        start = Pretraining(config, request.pretrain) if request.pretrain else None
+        start = start_of(config, request.config, request.pretrain)
         options = signature(config, start)
         for seed in range(request.seeds):
             sounds: tuple[Sound | None, ...] = request.sounds if block.setting == "cross" else (None,)

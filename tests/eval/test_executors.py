@@ -47,7 +47,8 @@ def finals(tmp_path_factory):
 
 def without_times(results):
     """Which files there are, and what is in those that hold no times."""
-    return {path: value if Path(path).parts[0] in ("predictions", "reference") else 0 for path, value in results.items()}
+    timeless = ("predictions", "reference")
+    return {path: value if Path(path).parts[0] in timeless else 0 for path, value in results.items()}
 
 
 def test_all_executors_come_to_the_same(tmp_path, kind, where, finals):

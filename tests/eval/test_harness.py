@@ -50,7 +50,8 @@ def test_a_new_metric_only_evaluates(finished):
     assert again(more) == {"score": 4}  # the cross-driven two have no ground truth to compare with
     after = finished.store.record(TASKS[0].job)
     assert set(after.metrics) == {"psnr", "ssim", "train_time", "fps"}
-    assert after.metrics["fps"] == before.metrics["fps"] and after.stages["train"].seconds == before.stages["train"].seconds
+    assert after.metrics["fps"] == before.metrics["fps"]
+    assert after.stages["train"].seconds == before.stages["train"].seconds
     assert after.stages["train"].cached and not after.stages["evaluate"].cached
     assert again(finished) == {"score": 4}  # asking for less later repeats nothing
 

@@ -20,7 +20,8 @@ TONE = 0.3 * np.sin(np.arange(3 * 640) * 0.2).astype(np.float32)
 
 def write(folder, method="instag", subject="anna", setting="self", audio=TONE):
     with PredictionsWriter(
-        folder, method=method, subject=subject, setting=setting, first_img_id=600, torso_mode="gt", source="test", audio=audio,
+        folder, method=method, subject=subject, setting=setting, first_img_id=600, torso_mode="gt", source="test",
+        audio=audio,
     ) as writer:
         for level in (0, 100, 200):
             writer.write(np.full((32, 32, 3), level, np.uint8))

@@ -12,7 +12,7 @@ from d3talker.ablations import ABLATIONS
 from d3talker.config import PAPER
 from d3talker.errors import UserError
 from eval.imports import Import
-from eval.jobs import Pretraining, ablated, canonical, signature, training_key, units
+from eval.jobs import Pretraining, ablated, canonical, signature, start_of, training_key, units
 from eval.plan import TABLES, Request, Sound, plan
 from eval.protocol import D3_V1
 
@@ -78,7 +78,7 @@ def test_pretraining_happens_once_for_all_that_see_the_same():
     starts = {task.pretraining.key for task in plan(ask(tables=TABLES, seeds=2)).tasks if task.pretraining}
     # of eleven settings only the one without the refiner is pre-trained as the full model is
     assert len(starts) == DISTINCT - 1
-    assert Pretraining(ablated(PAPER, "without-c2f"), PEOPLE).key == Pretraining(PAPER, PEOPLE).key
+    assert start_of(ablated(PAPER, "without-c2f"), PAPER, PEOPLE) == Pretraining(PAPER, PEOPLE)
     longer = replace(PAPER, schedule=replace(PAPER.schedule, face=20000), device="cpu")
     assert Pretraining(longer, PEOPLE).key == Pretraining(PAPER, PEOPLE).key
     other = replace(PAPER, pretrain=replace(PAPER.pretrain, face=7))
@@ -135,9 +135,8 @@ def test_settings_restrict_tables(sounds):
 
 def test_imports_stand_where_they_belong(tmp_path):
     def one(**facts):
-        return Import(**{
-            "folder": tmp_path / "x", "method": "instag", "subject": "anna", "setting": "self", "budget": 10, "digest": "d",
-        } | facts)
+        plain = {"folder": tmp_path / "x", "method": "instag", "subject": "anna", "setting": "self", "budget": 10}
+        return Import(**plain | {"digest": "d"} | facts)
 
     found = plan(ask(tables=(1, 4), imports=(one(), one(folder=tmp_path / "y", subject="zoe"))))
     imported = [task for task in found.tasks if task.predictions]

@@ -65,7 +65,7 @@ class ToyStages:
 
     def reference(self, subject: Any, out: Path) -> None:
         self.note("reference", subject.name)
-        clip(out, subject.name, "truth")
+        clip(out, subject, "truth")
 
     def pretrain(self, pretraining: Pretraining, out: Path, seed: int) -> float:
         return self._learn("pretrain", pretraining.key, out)
@@ -95,7 +95,7 @@ class ToyStages:
         assert run is None or read_json(run / "state.json")["step"] == STEPS
         self.note("render", task.job.key)
         time.sleep(self.seconds)
-        clip(out, task.job.subject, task.job.key, task.job.setting)
+        clip(out, task.subject, task.job.key, task.job.setting)
 
     def fps(self, task: Task, run: Path, exclusive: bool) -> MetricResult:
         self.note("fps", task.job.key)
@@ -114,13 +114,14 @@ class ToyStages:
         return Counter(self.log.read_text().splitlines() if self.log.exists() else [])
 
 
-def clip(out: Path, subject: str, content: str, setting: Any = "self") -> None:
+def clip(out: Path, subject: Any, content: str, setting: Any = "self") -> None:
     """A predictions folder whose frames are a text."""
     with atomic_folder(out) as folder:
         (folder / "frames.mkv").write_text(content)
         manifest = Manifest(
-            method="toy", subject=subject, setting=setting, first_img_id=0, frames=300, width=64, height=64, torso_mode="gt",
-            source="toy", lossless=True, sha256={"frames.mkv": sha256_file(folder / "frames.mkv")},
+            method="toy", subject=subject.name, setting=setting, first_img_id=0, frames=300, height=subject.size[0],
+            width=subject.size[1], torso_mode="gt", source="toy", lossless=True,
+            sha256={"frames.mkv": sha256_file(folder / "frames.mkv")},
         )
         write_json(folder / MANIFEST, manifest.model_dump())
 
@@ -131,7 +132,9 @@ def toy_tasks(count: int, sounds: tuple[str, ...] = (), pretrain: bool = False) 
     tasks = []
     for index in range(count):
         subject: Any = ToySubject(f"s{index}")
-        common: dict[str, Any] = {"protocol": "d3-v1", "subject": subject.name, "subject_hash": subject.data_hash, "budget": 10}
+        common: dict[str, Any] = {
+            "protocol": "d3-v1", "subject": subject.name, "subject_hash": subject.data_hash, "budget": 10,
+        }
         options = {"schedule": {"face": 10, "mouth": 10, "fuse": 10}, "signals": {"eyes": "loop"}}
         for sound in (None, *sounds):
             job = Job(method="d3talker", setting="cross" if sound else "self", audio=sound, config=options, **common)
@@ -143,7 +146,8 @@ def toy_tasks(count: int, sounds: tuple[str, ...] = (), pretrain: bool = False) 
 def toy_harness(root: Path, metrics: tuple[str, ...] = ("psnr",), **stages: Any) -> Harness:
     """A harness over root/results with toy stages that log to root/log."""
     root.mkdir(parents=True, exist_ok=True)
-    return Harness(Store(root / "results"), ToyStages(root / "log", **stages), metrics, "cpu", exclusive=True, me="test")
+    toys = ToyStages(root / "log", **stages)
+    return Harness(Store(root / "results"), toys, metrics, "cpu", exclusive=True, me="test")
 
 
 def toy_sweep(harness: Harness, tasks: list[Task], executor: Any = None) -> int:
