@@ -57,6 +57,11 @@ FILES = {
         "d54a87c2b7543b64729c9a25eafd188da15fd3f6e02f0ecec76ae1b30d86c491",
         "https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/sfd_face.pth",
     ),
+    "deepspeech": WeightFile(
+        ("deepspeech-0_1_0-b90017e8.pb", "deepspeech-0_1_0.pb"),
+        "",  # published with a SHA-1 only, which audio/deepspeech.py checks
+        "https://github.com/osmr/deepspeech_features/releases (unpack the zip)",
+    ),
     "portrait": WeightFile(
         ("portrait_deeplab_513.onnx", "deeplab_nchw.onnx"),
         "92ca50e4b49eafd530abbe6ff397e288dc9e8ce4570d08550d373f3d7d62a27d",
@@ -77,7 +82,7 @@ def find_weights(name: str, folder: Path | None = None, *, download: bool = Fals
     Raises MissingWeights when it is nowhere, UserError when a file is not the published one or `folder` does not exist.
     """
     wanted = FILES[name]
-    for place in _places(folder):
+    for place in places(folder):
         for candidate in (path / file for path in (place, *_subfolders(place)) for file in wanted.names):
             if candidate.is_file():
                 return _checked(candidate, wanted)
@@ -118,7 +123,8 @@ def packaged_file(package: str, relative: str, extra: str, purpose: str) -> Path
     return path
 
 
-def _places(folder: Path | None) -> Iterator[Path]:
+def places(folder: Path | None) -> Iterator[Path]:
+    """Folders that are searched for weights, in order.  Raises UserError when `folder` does not exist."""
     import pooch
 
     if folder is not None:

@@ -18,7 +18,7 @@ from d3talker.motion.face import FaceModel
 if TYPE_CHECKING:
     from d3talker.subject.tracking import Track
 
-CORNERS = 120  # in a reference frame
+CORNERS = 80  # in a reference frame
 SPACING = 7  # pixels between corners
 MAX_TURN = 0.17  # radians that a frame's head may be turned away from its reference's
 MAX_REFERENCES = 8

@@ -40,8 +40,8 @@ class PrepareConfig:
     """Landmark detector; fan needs face_alignment and its weights."""
     person: Literal["auto", "grabcut", "portrait"] = "auto"
     """What finds the person first: GrabCut, or the portrait network; auto takes the network where its file is."""
-    features: tuple[Literal["auto", "mel"], ...] = ("auto",)
-    """Audio features; auto: mel."""
+    features: tuple[Literal["auto", "mel", "deepspeech", "hubert", "wav2vec2"], ...] = ("auto",)
+    """Audio features; auto: mel, and deepspeech where its graph is found."""
     weights: Path | None = None
     """Folder with other people's networks; D3TALKER_WEIGHTS is searched too."""
     fix_lag: bool = False

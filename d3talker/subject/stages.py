@@ -138,12 +138,12 @@ class Stages:
     def _fit(self) -> Track:
         """Landmarks first; then corners of the rigid face, found with that pose, make it steady."""
         points, face, view = self.crop.map(self.scan.points, round(VIEW)) + 0.5, embedded_head(), round(VIEW)
-        rough = fit_track(points, face)
+        rough = fit_track(points, face, steps=120)
         chosen = choose_references(rough.rotation, ~np.isnan(points[:, 0, 0]))
         pictures = {i: f for i, f in enumerate(clip.frames(self.video, self.crop, view)) if i in chosen}
         frames = progress(clip.frames(self.video, self.crop, view), "tracking", self.total)
         corners = find_tracks(frames, {i: pictures[i] for i in chosen}, rough, face, points)
-        return fit_track(points, face, corners, rough, steps=150)
+        return fit_track(points, face, corners, rough, steps=120)
 
     @cached_property
     def tracked(self) -> Track:
@@ -198,7 +198,7 @@ class Stages:
     def features(self) -> None:
         """Audio features of every frame, from aud.wav."""
         audio = read_audio(self.layout.audio)
-        for name in features.choose(self.feature_names):
+        for name in features.choose(self.feature_names, self.weights):
             path = self.layout.root / FEATURES[name][0]
             if not path.exists():
                 write_npy(path, features.extract(name, audio, self.total, self.weights))

@@ -122,7 +122,7 @@ class _Problem:
         self.corners = corners
         if corners is not None:
             self.frame, self.point = torch.as_tensor(corners.frame), torch.as_tensor(corners.point)
-            self.corner_pixels, self.corner_start = torch.as_tensor(corners.seen), torch.as_tensor(corners.start)
+            self.corner_pixels, self.corner_start = torch.as_tensor(corners.seen).float(), torch.as_tensor(corners.start)
             self.stiffness[torch.bincount(self.frame, minlength=frames)[1:-1] >= ENOUGH_CORNERS] = CORNER_SMOOTH
             self.shapes["corners"] = corners.start.shape
             self.units["corners"] = self.units["offsets"]
@@ -180,10 +180,11 @@ class _Problem:
     def corner_loss(self, p: dict[str, Tensor]) -> Tensor:
         """What the tracked corners add: robust distance to where the pose puts them, and their shift from the face model."""
         places = self.corner_start + p["corners"]
-        camera = (_rotations(p["euler"])[self.frame] @ places[self.point, :, None])[..., 0] + p["move"][self.frame]
-        squared = ((_pinhole(camera, p["focal"]) - self.corner_pixels) / CORNER_SIGMA).square().sum(-1)
+        turn, move = _rotations(p["euler"]).float(), p["move"].float()  # single precision is 1e-4 px here, and half the work
+        camera = (turn[self.frame] @ places.float()[self.point, :, None])[..., 0] + move[self.frame]
+        squared = ((_pinhole(camera, p["focal"].float()) - self.corner_pixels) / CORNER_SIGMA).square().sum(-1)
         robust = 2 * ROBUST**2 * ((1 + squared / ROBUST**2).sqrt() - 1)
-        return CORNER_SHARE * robust.sum() + 0.02 * len(self.points) * (p["corners"] / CORNER_SHIFT).square().sum()
+        return CORNER_SHARE * robust.sum().double() + 0.02 * len(self.points) * (p["corners"] / CORNER_SHIFT).square().sum()
 
     def result(self, vector: Tensor) -> Track:
         p = self.unpack(vector)
