@@ -13,6 +13,7 @@ from d3talker.version import __version__
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": ("d3talker.doctor", "DoctorConfig", "say what this machine has, and how to get what is missing"),
     "prepare": ("d3talker.subject.prepare", "PrepareConfig", "make a subject folder from a video"),
+    "inspect": ("d3talker.subject.inspect", "InspectConfig", "say what a subject folder holds and what is missing"),
     "synth": ("d3talker.subject.synthetic", "SynthConfig", "make subject folders of synthetic people who talk"),
     "pretrain": ("d3talker.commands", "PretrainCommand", "train what all identities share, on several subjects"),
     "adapt": ("d3talker.commands", "AdaptCommand", "train one subject on a few seconds of its video"),

@@ -34,7 +34,9 @@ def find_model(kind: str, weights: Path | None = None) -> Path:
                     return config.parent
             except (json.JSONDecodeError, UnicodeDecodeError, AttributeError):
                 continue
-    raise MissingWeights(f"no {kind} model was found; put its transformers folder (config.json, weights) into a folder and pass --weights FOLDER")
+    raise MissingWeights(
+        f"no {kind} model was found; put its transformers folder (config.json, safetensors) where --weights FOLDER points"
+    )
 
 
 def _steps(kind: str, loader: str, output: str, audio: np.ndarray, weights: Path | None) -> np.ndarray:
@@ -42,8 +44,11 @@ def _steps(kind: str, loader: str, output: str, audio: np.ndarray, weights: Path
     folder = find_model(kind, weights)
     try:
         model = getattr(transformers, loader).from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    except ImportError as error:  # a torchvision that does not fit torch is the usual cause
+        raise UserError(f"transformers cannot import its {kind} model ({error}); mend or remove torchvision") from error
     except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"{folder} is not a loadable {kind} model in safetensors format ({str(error).splitlines()[0]})") from None
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{folder} is not a {kind} model in safetensors format ({reason}); get it again") from None
     return _in_chunks(model.eval(), output, _normalised(audio))
 
 

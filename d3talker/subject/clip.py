@@ -104,7 +104,8 @@ class _Follower:
 
     def next(self, frame: np.ndarray) -> np.ndarray:
         """Landmarks [68, 2] of the next frame, NaN where the face is lost."""
-        points = self._look(frame) if self._last is None or self._index % DETECT_EVERY == 0 else self._last
+        due = self._index % DETECT_EVERY == 0 or (self._last is None and self._unseen < LONGEST_UNSEEN)
+        points = self._look(frame) if due else self._last
         self._index += 1
         self._unseen += 1
         if points is not None and self.detector.backend == "dlib":

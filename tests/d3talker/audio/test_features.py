@@ -137,7 +137,7 @@ def test_another_graph_and_a_damaged_one_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(("kind", "steps", "width"), [("hubert", speech_models.hubert_steps, 16), ("wav2vec2", speech_models.wav2vec2_steps, 11)])
-def test_transformers_models_give_fifty_rows_a_second(kind, steps, width, tmp_path, monkeypatch):
+def test_transformers_models_give_fifty_rows_a_second(kind, steps, width, tmp_path, monkeypatch, torchvision):
     transformers = pytest.importorskip("transformers")
     small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32, "vocab_size": 11,
              "conv_dim": [8] * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
