@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,8 +14,11 @@ import torch
 
 # omp shares torch's libgomp, so that both never spin at once; workqueue is what numba always has
 _config: Any = numba.config
-_config.THREADING_LAYER_PRIORITY = ["omp", "workqueue", "tbb"]
-numba.set_num_threads(min(torch.get_num_threads(), _config.NUMBA_NUM_THREADS))
+if "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
+    _config.THREADING_LAYER_PRIORITY = ["omp", "workqueue", "tbb"]
+_threads = torch.get_num_threads()
+numba.set_num_threads(min(_threads, _config.NUMBA_NUM_THREADS))
+torch.set_num_threads(_threads)  # starting numba's omp threads sets OpenMP's count, and with it torch's, to all cores
 
 # no nnan/ninf: kernels must not turn a NaN into a number.  reassoc is what lets reductions vectorise
 FAST = {"contract", "nsz", "arcp", "reassoc", "afn"}
