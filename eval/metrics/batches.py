@@ -87,7 +87,7 @@ def pair(predicted: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.n
         shape = check_frame(clip[0], name, shape)
     if len(clips[0]) != len(clips[1]):
         raise UserError(f"the prediction has {len(clips[0])} frames, the reference {len(clips[1])}; give equal lengths")
-    return clips[0], clips[1]
+    return np.ascontiguousarray(clips[0]), np.ascontiguousarray(clips[1])  # views may be mirrored
 
 
 def _check_masks(masks: Mapping[str, np.ndarray], shape: tuple[int, ...] | None, count: int) -> None:

@@ -18,6 +18,7 @@ from eval.metrics.batches import pair
 
 Net = Literal["alex", "vgg", "squeeze"]
 BACKBONES: dict[Net, str] = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet"}
+PAIRS: dict[Net, int] = {"alex": 4, "vgg": 1, "squeeze": 2}  # at once: VGG keeps 134 MB a layer for a 512 px pair
 EPSILON = 1e-10
 
 
@@ -71,9 +72,13 @@ def lpips(
     predicted, reference = pair(predicted, reference)
     model = model or load_lpips(weights=weights)
     device = model.linear[0].device
-    chosen = None if masks is None else torch.from_numpy(np.stack(masks)).to(device)[:, None].float()
-    with torch.inference_mode():
-        return model(to_images(predicted, device), to_images(reference, device), chosen).double().cpu().numpy()
+    values = []
+    for start in range(0, len(predicted), PAIRS[model.net]):
+        part = slice(start, start + PAIRS[model.net])
+        chosen = None if masks is None else torch.from_numpy(np.stack(masks[part])).to(device)[:, None].float()
+        with torch.inference_mode():
+            values.append(model(to_images(predicted[part], device), to_images(reference[part], device), chosen))
+    return torch.cat(values).double().cpu().numpy()
 
 
 def to_images(frames: np.ndarray, device: torch.device | str = "cpu") -> Tensor:

@@ -84,6 +84,12 @@ def test_identical_frames_score_the_ends_of_the_ranges(random_lpips):
     assert all(lpips(CLIP, CLIP, model=model).tolist() == [0, 0, 0] for model in random_lpips.values())
 
 
+def test_mirrored_views_are_read_as_they_look(random_lpips):
+    for metric in (psnr, ssim, lambda a, b: lpips(a, b, model=random_lpips["alex"])):
+        flipped = metric(CLIP[:, :, ::-1], OTHER[:, :, ::-1])
+        np.testing.assert_array_equal(flipped, metric(CLIP[:, :, ::-1].copy(), OTHER[:, :, ::-1].copy()))
+
+
 def test_psnr_never_exceeds_its_cap():
     a = np.zeros((600, 600, 3), np.uint8)
     b = a.copy()
@@ -134,8 +140,8 @@ def test_masked_metrics_see_their_region_alone(random_lpips):
 @pytest.mark.parametrize(
     "bad",
     [
-        PICTURE / 255, PICTURE[..., 0], PICTURE[..., :2], PICTURE.astype(np.int16), PICTURE[:-1], np.stack([PICTURE] * 2),
-        np.full(PICTURE.shape, np.nan), np.empty((0, 128, 112, 3), np.uint8), None, PICTURE.astype(np.float32),
+        PICTURE / 255, PICTURE[..., 0], PICTURE[..., :2], PICTURE.astype(np.int16), PICTURE[:-1], np.stack([NOISY] * 2),
+        np.full(PICTURE.shape, np.nan), np.empty((0, 9, 9, 3), np.uint8), None, PICTURE.astype(np.float32),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("metric", [psnr, ssim, lpips])
