@@ -11,7 +11,8 @@ SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "|": r"$|$", '"': "''",
     "↑": r"$\uparrow$", "↓": r"$\downarrow$", "±": r"$\pm$", "×": r"$\times$", "–": "--", "³": r"\textsuperscript{3}",
-    "²": r"\textsuperscript{2}", "Δ": r"$\Delta$", "μ": r"$\mu$", "α": r"$\alpha$", "’": "'", "·": r"$\cdot$",
+    "²": r"\textsuperscript{2}", "Δ": r"$\Delta$", "μ": r"$\mu$", "α": r"$\alpha$", "’": "'", "“": "``",
+    "”": "''", "·": r"$\cdot$",
 }
 DOCUMENT = r"""\documentclass{{article}}
 \usepackage[a4paper,landscape,margin=15mm]{{geometry}}
@@ -33,8 +34,9 @@ def to_latex(grid: Grid) -> str:
         spans = [rf"\multicolumn{{{width}}}{{c}}{{{escape(group)}}}" for group, width in grid.groups]
         lines += [_line([*([""] * count), *spans]), _rules(grid)]
     lines += [_line([*map(escape, grid.heads), *(escape(f"{c.title}{c.arrow}") for c in grid.columns)]), r"\midrule"]
-    for before, row in zip([None, *grid.rows], grid.rows):
-        if before is not None and before.standing != row.standing:
+    blocks = _blocks(grid)
+    for i, row in enumerate(grid.rows):
+        if i and blocks[i] != blocks[i - 1]:
             lines.append(r"\midrule")
         labels = [escape(label) for label in row.labels]
         if row.standing == "published":
@@ -44,12 +46,13 @@ def to_latex(grid: Grid) -> str:
         lines.append(_line([*labels, *cells]))
     lines += [r"\bottomrule", r"\end{tabular}}", r"\par\smallskip\footnotesize\raggedright"]
     lines += [escape(grid.legend), escape("; ".join(grid.facts)) + "."]
-    lines += [rf"\textsuperscript{{{i}}}~{escape(text)}." for i, text in enumerate(grid.notes, 1)]
+    lines += [rf"\textsuperscript{{{i}}}~{escape(text.removesuffix('.'))}." for i, text in enumerate(grid.notes, 1)]
     return "\n".join([*lines, r"\end{table*}", ""])
 
 
 def document(grids: Iterable[Grid]) -> str:
-    """A whole LaTeX document with all tables."""
+    """A whole LaTeX document: the tables, then their details, so that the numbers are the paper's."""
+    grids = sorted(grids, key=lambda grid: bool(grid.parent))
     return DOCUMENT.format("\n".join(rf"{to_latex(grid)}\clearpage" for grid in grids))
 
 
@@ -68,15 +71,24 @@ def escape(text: str) -> str:
 
 
 def _cell(cell: Cell, column: Column, standing: Standing) -> str:
+    printed = f"[{number(cell.published, column)}]" if cell.published is not None else ""
     if cell.value is None:
-        text = "" if standing == "published" and cell.published is not None else "-"
-    else:
-        text = number(cell.value, column)
-        text = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}", "": text}[cell.mark]
-        extra = spread(cell, column)
-        text += rf" {{\scriptsize {escape(extra)}}}" if extra else ""
-    text += _notes(cell.notes)
-    return (text + (f" [{number(cell.published, column)}]" if cell.published is not None else "")).strip()
+        text = "" if standing == "published" and printed else "-"
+        return f"{text}{_notes(cell.notes)} {printed}".strip()
+    text = number(cell.value, column)
+    text = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}", "": text}[cell.mark] + _notes(cell.notes)
+    below = f"{escape(spread(cell, column))} {printed}".strip()
+    return rf"\begin{{tabular}}[t]{{@{{}}c@{{}}}}{text}\\{{\scriptsize {below}}}\end{{tabular}}" if below else text
+
+
+def _blocks(grid: Grid) -> list[str]:
+    """What parts the rows by rules: reference, methods and floors; where a method has several rows, each method."""
+    names = [row.labels[0] for row in grid.rows]
+    several = len(set(names)) < len(names)
+    return [
+        (row.standing if row.standing in ("reference", "floor") else "") + (name if several else "")
+        for row, name in zip(grid.rows, names)
+    ]
 
 
 def _notes(numbers: tuple[int, ...]) -> str:
