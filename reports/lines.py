@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import mode
 
 from baselines.spec import MethodSpec, Published
 from eval.records import Record
 from reports.aggregate import Measured, measure
 from reports.columns import COSTS
+from reports.facts import facts, kind_remarks, kinds, timed_on
 from reports.grid import LEGEND, Cell, Column, Grid, Notes, Row, Standing
 from reports.load import Results
 from reports.rank import TESTED, Entry, rank
-
-PAPER_SIZE = (512, 512)
-CONTEXT = "published numbers are for 512×512 pixels and other subjects: read them as context, not as a target"
 
 
 @dataclass(frozen=True)
@@ -104,14 +101,6 @@ def _group(line: Line, column: Column) -> str:
     return f"{line.rank} {sorted(kinds(line.records))} {devices}"
 
 
-def timed_on(records: Iterable[Record]) -> set[str]:
-    """The devices on which times of these records were measured."""
-    return {
-        str(record.metrics[name].extra.get("device") or record.environment.device)
-        for record in records for name in COSTS if name in record.metrics
-    }
-
-
 def build_subjects(table: Table, results: Results) -> Grid:
     """The same table subject by subject, without published numbers: those are means over other subjects."""
     notes = Notes()
@@ -139,7 +128,7 @@ def _measure(line: Line, column: Column, subjects: Sequence[str]) -> Measured:
 
 def _row(line: Line, table: Table, measured: Sequence[Measured], notes: Notes) -> Row:
     marks = [*line.remarks, *dict.fromkeys(note for record in line.records for note in record.notes)]
-    marks += kind_remarks(line, table.records)
+    marks += kind_remarks(line.records, table.records)
     if line.standing == "published":
         budgets = sorted({printed.budget for printed in _printed(line, table)} - {line.budget})
         marks += [f"published for {budget:g} s of training video" for budget in budgets]
@@ -181,63 +170,3 @@ def find_published(line: Line, table: Table, column: Column) -> Published | None
 def _printed(line: Line, table: Table) -> list[Published]:
     found = (find_published(line, table, column) for column in table.columns)
     return [printed for printed in found if printed]
-
-
-def kind_remarks(line: Line, everyone: Sequence[Record]) -> list[str]:
-    """What sets a row apart from most others of its table: its torso mode, lossy frames, another size."""
-    names = ("torso: {}", "{} frames", "{} pixels")
-    remarks = []
-    for template, usual, own in zip(names, _usual(everyone), zip(*kinds(line.records))):
-        remarks += [template.format(value) for value in sorted(set(own) - {usual})]
-    return remarks
-
-
-def _usual(records: Sequence[Record]) -> tuple[str, str, str]:
-    """The torso mode, losslessness and size of most records."""
-    every = [kinds([record]) for record in records]
-    return tuple(mode(values) for values in zip(*(kind for found in every for kind in found)))  # type: ignore[return-value]
-
-
-def kinds(records: Iterable[Record]) -> set[tuple[str, str, str]]:
-    """(torso mode, lossless or lossy, size) of finished records: rows that differ in it are not comparable."""
-    return {
-        (str(record.torso_mode), "lossless" if record.lossless else "lossy", size_text(record))
-        for record in records if record.status == "ok"
-    }
-
-
-def size_text(record: Record) -> str:
-    """Width and height of a record's frames, e.g. 512×512; a record that does not say is taken for the paper's size."""
-    width, height = record.size or PAPER_SIZE
-    return f"{width}×{height}"
-
-
-def facts(records: Sequence[Record], results: Results) -> tuple[str, ...]:
-    """What stands under every table: protocol, subjects, seeds, frames, torso mode, losslessness, commit."""
-    if not records:
-        return (f"Protocol {results.protocol}", "nothing was measured for this table: all numbers are published ones")
-    done = [record for record in records if record.status == "ok"]
-    subjects = {record.job.subject: record.synthetic for record in records}
-    names = ", ".join(f"{name} (synthetic)" if fake else name for name, fake in sorted(subjects.items()))
-    seeds = sorted({record.job.seed for record in records})
-    out = [f"Protocol {results.protocol}", f"subjects: {names}", f"seeds: {', '.join(map(str, seeds))}"]
-    frames = sorted({record.frames for record in done if record.frames})
-    found = kinds(done)
-    if found:
-        torso, losses, sizes = (sorted(set(values)) for values in zip(*found))
-        out.append(f"{_either(frames)} test frames of {_either(sizes)} pixels")
-        out += [f"torso: {_either(torso)}", f"{_either(losses)} frames"]
-        out.append(f"commit {_either(sorted({_commit(record) for record in done}))}")
-        if timed_on(done):
-            out.append(f"timed on {_either(sorted(timed_on(done)))}")
-        if any(record.size != PAPER_SIZE for record in done):
-            out.append(CONTEXT)
-    return tuple(out)
-
-
-def _commit(record: Record) -> str:
-    return (record.environment.commit or "unknown")[:9] + ("+changes" if record.environment.dirty else "")
-
-
-def _either(values: Iterable[object]) -> str:
-    return " or ".join(map(str, values))

@@ -61,6 +61,8 @@ def run(config: ReportConfig) -> int:
 
     Raises UserError when the results cannot be read, mix protocols, or `out` holds something that is not a report.
     """
+    if config.verify and config.sample < 1:
+        raise UserError(f"--sample is {config.sample}; give at least 1")
     check_target(config.out, config.results)
     results = load_results(config.results, config.protocol)
     specs = methods()

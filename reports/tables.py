@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from baselines.spec import BUDGETS, TABLE_4_BUDGET, MethodSpec
 from d3talker.ablations import ABLATIONS, same_setting
+from d3talker.errors import UserError
 from eval.records import Record
 from reports.columns import EFFICIENCY, OPTIONAL, QUALITY, SYNC_C, SYNC_D
 from reports.grid import Column
@@ -18,7 +19,14 @@ PAPER_AUDIO = {"A": "Audio A (Obama)", "B": "Audio B (May)"}
 
 
 def tables(results: Results, specs: Sequence[MethodSpec], budget: float | None = None) -> list[Table]:
-    """Table 1 always; 2, 3 and 4 when something was measured for them.  `budget`: seconds of training in 1 and 3."""
+    """Table 1 always; 2, 3 and 4 when something was measured for them.  `budget`: seconds of training in 1 and 3.
+
+    Raises UserError for a budget that no record has.
+    """
+    measured = sorted({record.job.budget for record in results.records})
+    if budget is not None and budget not in measured:
+        known = ", ".join(f"{value:g}" for value in measured)
+        raise UserError(f"no record has a budget of {budget:g} s; choose --budget from {known}")
     first, third = table1(results, specs, budget), table3(results, specs, budget)
     plans = (first, table2(results, specs), third, table4(results, specs))
     return [plan for plan in plans if plan is first or plan.lines]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from baselines.registry import methods
+from d3talker.errors import UserError
 from d3talker.files import write_json
 from eval.metrics.result import MetricResult
 from eval.records import Job
@@ -58,6 +59,8 @@ def test_the_papers_budget_is_preferred_and_can_be_overruled(maker):
         maker.record(budget=budget)
     assert "10 s" in grids(maker)["table1"].caption
     assert "5.5 s" in grids(maker, 5.5)["table1"].caption
+    with pytest.raises(UserError, match=r"no record has a budget of 7 s; choose --budget from 5, 5\.5, 10"):
+        grids(maker, 7)
 
 
 def test_a_method_that_nobody_published_gets_its_row(maker):

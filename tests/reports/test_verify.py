@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from d3talker.errors import UserError
 from d3talker.predictions import Predictions
 from eval.metrics.score import score_predictions
 from reports.load import load_results
@@ -66,3 +67,5 @@ def test_the_sample_has_the_size_that_was_asked_for(honest):
     results = load_results(maker.root)
     assert len({check.record for check in verify(results, 3)}) == 3
     assert verify(results, 3) == verify(results, 3) and verify(results, 0) == []
+    with pytest.raises(UserError, match="--sample is -1"):
+        run(ReportConfig(maker.root, maker.root.parent / "report", verify=True, sample=-1))
