@@ -53,7 +53,7 @@ def test_video_in_report_out(prepared: Path, tmp_path: Path, capsys: pytest.Capt
     assert main(["report", str(results), "--out", str(report)]) == 0
     table = (report / "tables" / "table1.md").read_text()
     row = next(line for line in table.splitlines() if line.startswith("| D³-Talker"))
-    assert f"{ours.metrics['psnr'].value:.3f}" in row and re.search(r"-<sup>\d+</sup>", row)
+    assert f"{ours.metrics['psnr'].value:.3f}" in row and re.search(r"-<sup>[\d,]+</sup>", row)
     for title in ("RAD-NeRF", "DFRF", "ER-NeRF", "GaussianTalker", "TalkingGaussian", "InsTaG"):
         assert title in table
     assert (report / "index.html").exists() and list((report / "videos").iterdir()) and list((report / "figures").glob("*.png"))
