@@ -80,7 +80,7 @@ class Adaptation(Loop):
             groups += field_groups("general", t.general.fields[region], f.general_grid_lr, f.general_mlp_lr)  # type: ignore[arg-type]
             groups += field_groups("own", t.identity.fields[region], f.individual_grid_lr, f.individual_mlp_lr)  # type: ignore[arg-type]
             if region == "face":  # the signals are learnt from the face; the mouth then reads them as they are
-                groups.append(net_group("general", t.general.encoders(), f.general_mlp_lr))
+                groups.append(net_group("general", t.general.encoders(), f.encoder_lr))
         self.optimizer = optimiser(groups)
         self.density = DensityControl(
             t.gaussians(region), self.config.density, region, self.config.gaussians.max_points, self.steps()

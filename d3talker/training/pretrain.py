@@ -75,7 +75,7 @@ class Pretraining(Loop):
         f, region = self.config.fields, self.region
         groups = field_groups("general", self.general.fields[region], f.general_grid_lr, f.general_mlp_lr)  # type: ignore[arg-type]
         if region == "face":
-            groups.append(net_group("general", self.general.encoders(), f.general_mlp_lr))
+            groups.append(net_group("general", self.general.encoders(), f.encoder_lr))
         for talker in self.talkers:
             groups += gaussian_groups(talker.gaussians(region), self.config)
             groups += field_groups("own", talker.identity.fields[region], f.individual_grid_lr, f.individual_mlp_lr)  # type: ignore[arg-type]
