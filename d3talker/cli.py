@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "prepare": ("d3talker.subject.prepare", "PrepareConfig", "make a subject folder from a video"),
     "inspect": ("d3talker.subject.inspect", "InspectConfig", "say what a subject folder holds and what is missing"),
     "synth": ("d3talker.subject.synthetic", "SynthConfig", "make subject folders of synthetic people who talk"),
+    "motion": ("d3talker.motion.commands", "MotionConfig", "train facial motion from sound, or import coefficients"),
     "pretrain": ("d3talker.commands", "PretrainCommand", "train what all identities share, on several subjects"),
     "adapt": ("d3talker.commands", "AdaptCommand", "train one subject on a few seconds of its video"),
     "render": ("d3talker.commands", "RenderCommand", "render a trained subject from its own or any other sound"),

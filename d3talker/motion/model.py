@@ -1,0 +1,128 @@
+"""A trained audio-to-motion model: loading, prediction for a new speaker, and calibration on a few seconds of one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from d3talker import checkpoint
+from d3talker.config import from_dict
+from d3talker.errors import UserError
+from d3talker.motion.audio_to_motion import RidgeMotion
+from d3talker.motion.options import NetworkConfig
+from d3talker.motion.temporal import MotionNetwork
+
+CHECKPOINT = "motion.safetensors"
+RIDGE = 1.0  # penalty a frame; 0.3 to 3 differ little on held-out speakers
+
+
+class MotionModel:
+    """Network and what it was trained with; knows no speaker's mean but those of its training."""
+
+    def __init__(
+        self, network: MotionNetwork, config: NetworkConfig, feature_name: str, speakers: tuple[str, ...]
+    ) -> None:
+        self.network, self.config, self.feature_name, self.speakers = network, config, feature_name, speakers
+
+    @classmethod
+    def load(cls, path: Path | str) -> MotionModel:
+        """Read a checkpoint, or the run folder that holds it.  Raises UserError when it is missing or damaged."""
+        path = Path(path)
+        return cls.from_state(checkpoint.load(path / CHECKPOINT if path.is_dir() else path))
+
+    @torch.no_grad()
+    def predict(self, features: np.ndarray, mean: np.ndarray) -> np.ndarray:
+        """Expression [T, E], float32.
+
+        features [T, 16, C]: of unit variance over the speaker's training frames (AudioStatistics); mean [E]: of the
+        speaker's tracked expression there.  Raises UserError for features of another kind.
+        """
+        found = self.network(self._inputs(features))[0] * self.network.spread
+        return (found.numpy() + mean).astype(np.float32)
+
+    @torch.no_grad()
+    def hidden(self, features: np.ndarray) -> np.ndarray:
+        """The network's last features [T, width]."""
+        return self.network.hidden(self._inputs(features))[0].numpy()
+
+    def _inputs(self, features: np.ndarray) -> torch.Tensor:
+        columns = self.network.inlet[0].in_channels // 2
+        if features.ndim != 3 or features.shape[1:] != (16, columns):
+            raise UserError(
+                f"the motion model hears {self.feature_name} features [T, 16, {columns}], not {list(features.shape)}; "
+                "give those, or train another"
+            )
+        return torch.from_numpy(np.ascontiguousarray(features, np.float32))[None]
+
+    def calibrate(self, features: np.ndarray, expression: np.ndarray) -> CalibratedMotion:
+        """Fit to one speaker's training frames: features [T, 16, C], tracked expression [T, E].
+
+        Raises UserError for features of another kind or another number of expressions than the model was trained with.
+        """
+        if expression.shape[-1] != len(self.network.spread):
+            raise UserError(
+                f"the motion model has {len(self.network.spread)} expressions, the subject {expression.shape[-1]}; "
+                "train another with: d3talker motion train"
+            )
+        inputs = self.hidden(features).astype(np.float64)
+        center, spread, mean = inputs.mean(0), inputs.std(0) + 1e-6, expression.mean(0, dtype=np.float64)
+        inputs = (inputs - center) / spread
+        gram = inputs.T @ inputs + RIDGE * len(inputs) * np.eye(inputs.shape[1])
+        weights = np.linalg.solve(gram, inputs.T @ (expression - mean))
+        return CalibratedMotion(self, RidgeMotion.fit(features, expression), center, spread, weights, mean)
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {
+            "network": self.network.state_dict(), "network_config": asdict(self.config),
+            "feature_name": self.feature_name, "speakers": list(self.speakers),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> MotionModel:
+        """Inverse of `state`."""
+        weights, config = state["network"], from_dict(NetworkConfig, state["network_config"])
+        identities, expressions = weights["means"].shape
+        network = MotionNetwork(weights["inlet.0.weight"].shape[1] // 2, expressions, identities, config)
+        network.load_state_dict(weights)
+        return cls(network.eval(), config, state["feature_name"], tuple(state["speakers"]))
+
+
+@dataclass(frozen=True)
+class CalibratedMotion:
+    """Mean of two regressions on a speaker's training frames: from the network's hidden features, and from sound.
+
+    Their errors differ, so that the mean is better than either.  Same interface as RidgeMotion.
+    """
+
+    model: MotionModel
+    ridge: RidgeMotion
+    center: np.ndarray
+    spread: np.ndarray
+    weights: np.ndarray
+    mean: np.ndarray
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Audio windows [T, 16, C] -> expression coefficients [T, E], float32."""
+        heard = (self.model.hidden(features) - self.center) / self.spread @ self.weights + self.mean
+        return ((heard + self.ridge.predict(features)) / 2).astype(np.float32)
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        arrays = {name: getattr(self, name).tolist() for name in ("center", "spread", "weights", "mean")}
+        return {"model": self.model.state(), "ridge": self.ridge.state(), **arrays}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> CalibratedMotion:
+        """Inverse of `state`."""
+        arrays = {name: np.array(state[name], np.float64) for name in ("center", "spread", "weights", "mean")}
+        return cls(MotionModel.from_state(state["model"]), RidgeMotion.from_state(state["ridge"]), **arrays)
+
+
+def motion_from_state(state: dict[str, Any]) -> CalibratedMotion | RidgeMotion:
+    """The predictor whose `state` this is."""
+    return CalibratedMotion.from_state(state) if "model" in state else RidgeMotion.from_state(state)
