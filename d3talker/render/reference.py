@@ -58,18 +58,14 @@ def composite(rows: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns the features [P, F] and the accumulated alpha [P, 1].
     """
-    middle = pixels.mean(0)  # offsets from here stay small, so that the expanded square below loses no digits
-    mx, my = (rows[:, :2] - middle).unbind(-1)
+    dx, dy = (pixels[:, None] - rows[:, :2]).unbind(-1)
     a, b, c, opacity = rows[:, 2:6].unbind(-1)
-    x, y = (pixels - middle).unbind(-1)
-    # sigma = (a dx² + c dy²) / 2 + b dx dy is a polynomial of the pixel: one product for all pairs
-    basis = torch.stack([x * x, x * y, y * y, x, y, torch.ones_like(x)], -1)
-    terms = [a / 2, b, c / 2, -a * mx - b * my, -b * mx - c * my, (a * mx * mx + c * my * my) / 2 + b * mx * my]
-    alpha = (opacity * torch.exp(-(basis @ torch.stack(terms)))).clamp_max(ALPHA_MAX)
-    alpha = alpha * (alpha >= ALPHA_MIN)
+    sigma = 0.5 * (a * dx * dx + c * dy * dy) + b * dx * dy
+    alpha = (opacity * torch.exp(-sigma)).clamp_max(ALPHA_MAX)
+    alpha = torch.where((alpha >= ALPHA_MIN) & (sigma >= 0), alpha, torch.zeros_like(alpha))
     after = torch.cumprod(1 - alpha, dim=1)
     before = torch.cat([torch.ones_like(after[:, :1]), after[:, :-1]], dim=1)
-    weights = alpha * before * (after > T_STOP)
+    weights = torch.where(after > T_STOP, alpha * before, torch.zeros_like(alpha))
     return weights @ rows[:, 6:], weights.sum(1, keepdim=True)
 
 
