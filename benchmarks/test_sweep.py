@@ -56,7 +56,8 @@ def sweep(tmp_path):
     def run(jobs: int = JOBS) -> dict[str, float]:
         paths = os.pathsep.join([str(TESTS), str(TESTS.parent.parent), os.environ.get("PYTHONPATH", "")])
         command = [sys.executable, "-c", SWEEP, str(tmp_path / str(jobs)), str(jobs)]
-        done = subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=True)
+        environment = os.environ | {"PYTHONPATH": paths}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         return json.loads(done.stdout.splitlines()[-1])
 
     return run
