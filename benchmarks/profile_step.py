@@ -8,7 +8,7 @@ from collections import defaultdict
 from torch.profiler import ProfilerActivity, profile
 from workload import Step
 
-STEPS = 20
+STEPS = 10
 PARTS = {  # the first part whose fragment occurs in an operator's name takes its own time
     "rasteriser, forward": ("_Rasterize",),
     "rasteriser, backward": ("_RasterizeBackward",),
