@@ -193,7 +193,7 @@ class Stages:
             labels = palette.decode(_read(self.layout.image("parsing", i, ".png")))
             truth = torso.ground_truth(_read(self.layout.image("ori_imgs", i)), labels, background)
             write_image(self.layout.image("gt_imgs", i), truth)
-            write_image(self.layout.image("torso_imgs", i, ".png"), torso.torso_image(truth, labels))
+            write_image(self.layout.image("torso_imgs", i, ".png"), torso.torso_image(truth, labels, background))
 
     def features(self) -> None:
         """Audio features of every frame, from aud.wav."""

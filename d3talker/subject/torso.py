@@ -34,13 +34,13 @@ def ground_truth(image: np.ndarray, labels: np.ndarray, background: np.ndarray) 
     return np.where((labels == Label.BACKGROUND)[..., None], background, image)
 
 
-def torso_image(truth: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def torso_image(truth: np.ndarray, labels: np.ndarray, background: np.ndarray) -> np.ndarray:
     """Torso and neck as uint8 RGBA [H, W, 4], with strips pushed up behind the head so that it may move over them."""
     height = labels.shape[0]
     head = np.isin(labels, (Label.FACE, Label.HAIR, Label.MOUTH))
     column = np.ones((2 * _rows(3, height) + 1, 1), np.uint8)
     neck = cv2.dilate((labels == Label.NECK).astype(np.uint8), column) > 0
-    picture = truth.astype(np.float32)
+    picture = np.where(head[..., None], background, truth).astype(np.float32)  # no head in what is blurred below
     torso_strip = _push_up(picture, labels == Label.TORSO, head, _rows(TORSO_ROWS, height), 0)
     neck_strip = _push_up(picture, neck, head, _rows(NECK_ROWS, height), _rows(PUSH_DOWN, height))
     blurred = cv2.GaussianBlur(picture, (5, 5), 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from d3talker.motion.face import FaceModel
@@ -130,11 +131,15 @@ class _Problem:
         self.gram = flat @ flat.T
 
     def start(self, track: Track | None) -> Tensor:
-        """An earlier fit, or all frames frontal at the median landmarks' distance."""
+        """An earlier fit, or each frame's pose by the mean face alone."""
         import torch
 
         values = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in self.shapes.items()}
-        if track is not None:
+        if track is None:
+            euler, move = _mean_face_poses(self.points.numpy(), self.seen.numpy(), self.mean.numpy())
+            values["euler"], values["move"] = torch.as_tensor(euler), torch.as_tensor(move)
+            values["move"][:, 2] += self.distance
+        else:
             values["focal"] += np.log(track.focal / FOCAL_START)
             values["move"] += torch.as_tensor(track.translation + [0, 0, self.distance * track.focal / FOCAL_START])
             for name in ("identity", "offsets", "euler", "expression"):
@@ -196,6 +201,20 @@ class _Problem:
             float(p["focal"]), p["identity"].numpy(), p["offsets"].numpy(), p["expression"].numpy(),
             p["euler"].numpy(), p["move"].numpy(), self.project(p, rigid=True).numpy(), errors.numpy(),
         )
+
+
+def _mean_face_poses(points: np.ndarray, seen: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Euler angles and translations [T, 3] that bring the mean face's landmarks onto `points`; interpolated where unseen."""
+    camera = np.array([[FOCAL_START, 0, VIEW / 2], [0, FOCAL_START, VIEW / 2], [0, 0, 1]])
+    rows = []
+    for frame in points[seen]:
+        _, turn, move = cv2.solvePnP(face, np.ascontiguousarray(frame), camera, None, flags=cv2.SOLVEPNP_SQPNP)
+        r = cv2.Rodrigues(turn)[0] * np.array([[1], [-1], [-1]])  # OpenCV's axes -> OpenGL's
+        angles = np.arctan2(-r[1, 2], r[2, 2]), np.arcsin(r[0, 2].clip(-1, 1)), np.arctan2(r[0, 1], r[0, 0])
+        rows.append([*angles, *(move[:, 0] * (1, -1, -1))])
+    times = np.arange(len(points))
+    filled = np.stack([np.interp(times, times[seen], column) for column in np.array(rows).T], 1)
+    return filled[:, :3], filled[:, 3:]
 
 
 def _bridged(values: Tensor, seen: Tensor) -> Tensor:
