@@ -56,6 +56,7 @@ class Estimator:
     def __init__(self, store: Store, protocol: Protocol, device: str) -> None:
         self.store, self.protocol, self.device = store, protocol, device
         self._rates: dict[tuple[int, int], Rates] = {}
+        self._frames: dict[str, int] = {}
 
     def total(self, open_: Iterable[Unit]) -> Cost:
         """Of all units; a pre-training counts once, a training only where it is not done."""
@@ -75,7 +76,10 @@ class Estimator:
         rates = self.rates(first.subject.size)
         if first.config is not None and not self.store.run(first.job).exists():
             cost += Cost(training_steps(first.config) * rates.step_s, rates.run_bytes)
-        frames = len(self.protocol.test(first.subject))
+        name = first.subject.name
+        if name not in self._frames:
+            self._frames[name] = len(self.protocol.test(first.subject))
+        frames = self._frames[name]
         for task in unit.tasks:
             made = self.store.predictions(task.job).exists()
             cost += Cost(frames * rates.score_s) if made else Cost(

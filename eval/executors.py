@@ -142,7 +142,10 @@ class Slurm:
         self.workers, self.retries = config.workers, config.retries
         options = dict(_option(text) for text in config.options)
         self.alone = config.cluster != "slurm" or bool(options.get("exclusive"))
-        self.executor = self.submitit.AutoExecutor(folder=folder, cluster=config.cluster)
+        try:
+            self.executor = self.submitit.AutoExecutor(folder=folder, cluster=config.cluster)
+        except RuntimeError as error:
+            raise UserError(f"Slurm cannot be used here ({error}); run this on a node of a Slurm cluster") from None
         if config.cluster == "slurm":
             self.executor.update_parameters(
                 slurm_array_parallelism=config.workers or 256, slurm_additional_parameters=options,
@@ -155,24 +158,33 @@ class Slurm:
     def run(self, call: Callable[[Any], T], items: Sequence[Any], width: int | None = None) -> Results[T]:
         waiting, running, tries = list(enumerate(items))[::-1], dict[int, Any](), dict[int, int]()
         width = width or self.workers or len(items)
-        while waiting or running:
-            batch = [waiting.pop() for _ in range(min(len(waiting), width - len(running)))]
-            if batch:
-                with self.executor.batch():  # one array job
-                    jobs = [self.executor.submit(Requeued(call), item) for _, item in batch]
-                running |= {index: job for (index, _), job in zip(batch, jobs)}
-            for index, job in [(i, j) for i, j in running.items() if j.done()]:
-                del running[index]
-                result = self._get(job)
-                if isinstance(result, Died) and tries.setdefault(index, 0) < self.retries:
-                    tries[index] += 1
-                    waiting.append((index, items[index]))
-                else:
-                    yield index, result
-            time.sleep(POLL_S if running and not batch else 0)
+        try:
+            while waiting or running:
+                batch = [waiting.pop() for _ in range(min(len(waiting), width - len(running)))]
+                running |= self._submit(call, batch)
+                for index, job in [(i, j) for i, j in running.items() if j.done()]:
+                    del running[index]
+                    result = self._get(job)
+                    if isinstance(result, Died) and tries.setdefault(index, 0) < self.retries:
+                        tries[index] += 1
+                        waiting.append((index, items[index]))
+                    else:
+                        yield index, result
+                time.sleep(POLL_S if running and not batch else 0)
+        finally:  # an interruption, a full disk: what is queued would go on without anybody
+            for job in running.values():
+                job.cancel()
 
     def close(self) -> None:
         return
+
+    def _submit(self, call: Callable[[Any], T], batch: Sequence[tuple[int, Any]]) -> dict[int, Any]:
+        """Index -> job; all of them are one array of Slurm's."""
+        if not batch:
+            return {}
+        with self.executor.batch():
+            jobs = [self.executor.submit(Requeued(call), item) for _, item in batch]
+        return {index: job for (index, _), job in zip(batch, jobs)}
 
     def _get(self, job: Any) -> Any:
         utils = self.submitit.core.utils

@@ -90,9 +90,12 @@ def plan(request: Request) -> Plan:
         raise UserError("; ".join(left_out) or "nothing is left to do: --tables and --settings exclude each other")
     tasks: dict[str, Task] = {}
     for subject in request.subjects:
+        variant = request.protocol.variant(subject)
+        whose = {"protocol": variant, "subject": subject.name, "subject_hash": subject.data_hash}
         for block in blocks:
+            where = {**whose, "budget": block.budget, "setting": block.setting}
             for kind in (_own, _others, _imported):
-                tasks |= {task.job.key: task for task in kind(request, subject, block)}
+                tasks |= {task.job.key: task for task in kind(request, subject, block, where)}
     unused = [i for i in request.imports if not any(task.predictions == i.folder for task in tasks.values())]
     left_out += [f"{i.folder}: {i.text} is in no table that was asked for" for i in unused]
     return Plan(tuple(tasks.values()), tuple(left_out))
@@ -127,7 +130,7 @@ def usual_budget(given: Sequence[float], wanted: float) -> float:
     return wanted if not given or wanted in given else max(given)
 
 
-def _own(request: Request, subject: Subject, block: Condition) -> Iterator[Task]:
+def _own(request: Request, subject: Subject, block: Condition, where: dict[str, Any]) -> Iterator[Task]:
     """Our own model's tasks; rows of the same setting are one."""
     if block.ablations:
         request.protocol.train(subject, block.budget)
@@ -138,36 +141,27 @@ def _own(request: Request, subject: Subject, block: Condition) -> Iterator[Task]
         for seed in range(request.seeds):
             sounds: tuple[Sound | None, ...] = request.sounds if block.setting == "cross" else (None,)
             for sound in sounds:
-                job = _job(
-                    request, subject, block, method=METHOD, ablation=name, seed=seed, config=options,
-                    audio=sound and sound.name, source_hash=sound and sound.digest,
-                )
+                heard: dict[str, Any] = {"audio": sound.name, "source_hash": sound.digest} if sound else {}
+                job = Job(method=METHOD, ablation=name, seed=seed, config=options, **where, **heard)
                 yield Task(job, subject, config, audio=sound.path if sound else None, pretraining=start)
 
 
-def _others(request: Request, subject: Subject, block: Condition) -> Iterator[Task]:
+def _others(request: Request, subject: Subject, block: Condition, where: dict[str, Any]) -> Iterator[Task]:
     """Methods that run in our own process; they know only the self-driven setting."""
     if block.methods and block.setting == "self":
         request.protocol.train(subject, block.budget)
         for name in block.methods:
-            yield Task(_job(request, subject, block, method=name), subject)
+            yield Task(Job(method=name, **where), subject)
 
 
-def _imported(request: Request, subject: Subject, block: Condition) -> Iterator[Task]:
+def _imported(request: Request, subject: Subject, block: Condition, where: dict[str, Any]) -> Iterator[Task]:
     """Other codes' predictions of this subject, at this budget, in this setting; Table 4 has none."""
     if block.ablations not in ((), ("full",)):
         return
     for found in request.imports:
         if (found.subject, found.setting, found.budget) == (subject.name, block.setting, block.budget):
-            job = _job(request, subject, block, method=found.method, audio=found.audio, source_hash=found.digest)
+            job = Job(method=found.method, audio=found.audio, source_hash=found.digest, **where)
             yield Task(job, subject, predictions=found.folder)
-
-
-def _job(request: Request, subject: Subject, block: Condition, **facts: Any) -> Job:
-    return Job(
-        protocol=request.protocol.variant(subject), subject=subject.name, subject_hash=subject.data_hash,
-        budget=block.budget, setting=block.setting, **facts,
-    )
 
 
 def _without_pretraining(request: Request, blocks: Sequence[Condition]) -> tuple[list[Condition], list[str]]:

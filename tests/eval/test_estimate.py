@@ -74,7 +74,8 @@ def test_the_clock_learns_from_what_is_done(monkeypatch):
 
 
 @pytest.mark.parametrize(("seconds", "text"), [
-    (0.4, "0.4 s"), (40, "40 s"), (99, "99 s"), (100, "1.7 min"), (720, "12 min"), (12600, "3.5 h"), (180000, "2.1 days"),
+    (0.4, "0.4 s"), (40, "40 s"), (99, "99 s"), (100, "1.7 min"), (720, "12 min"), (12600, "3.5 h"),
+    (180000, "2.1 days"),
 ])
 def test_durations_are_short(seconds, text):
     assert duration(seconds) == text

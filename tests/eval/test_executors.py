@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -95,6 +96,13 @@ def test_options_of_slurm_are_checked(tmp_path):
     pytest.importorskip("submitit")
     with pytest.raises(UserError, match="NAME=VALUE"):
         executor(ExecutorConfig("slurm", cluster="debug", options=("partition",)), tmp_path, cuda=False)
+
+
+@pytest.mark.skipif(bool(shutil.which("srun")), reason="there is a Slurm here")
+def test_a_machine_without_slurm_is_told(tmp_path):
+    pytest.importorskip("submitit")
+    with pytest.raises(UserError, match="Slurm cannot be used here"):
+        executor(ExecutorConfig("slurm"), tmp_path, cuda=False)
 
 
 @pytest.mark.parametrize(("name", "package"), [("ray", "ray"), ("slurm", "submitit")])
