@@ -1,8 +1,9 @@
 """Coarse-to-Fine module (paper 3.4): a StyleUNet that adds what the rasteriser missed, at the resolution it came in.
 
-Layout of GAGAvatar's neural renderer (style_unet.py; the paper names StyleUNet-based renderers and no more): a UNet reads the
-coarse image, its 4x4 bottom gives one style code, each level of its way up scales and shifts (SFT) one level of a StyleGAN2
-decoder.  Ours has no noise injection, and the decoder draws a residual that starts at zero.
+Layout of GAGAvatar's neural renderer (style_unet.py; the paper names StyleUNet-based renderers and no more): a UNet
+reads the coarse image, its 4x4 bottom gives one style code, each level of its way up scales and shifts (SFT) one level
+of a StyleGAN2 decoder.  Ours has no noise injection, the decoder draws a residual that starts at zero, and the skips
+join after enlarging, up to the stem's: fine detail would otherwise have to pass through half the resolution.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ def channels(side: int, width: float) -> int:
 class Refiner(nn.Module):
     """Coarse images [B, S, S, 3] in [0, 1] -> fine images of the same shape; untrained, it returns its input.
 
-    S is a power of two from 64 to 512; the parameters belong to one S.  In training mode the result may leave [0, 1], so that
-    no gradient is lost there; in evaluation mode it is clamped.
+    S is a power of two from 64 to 512; the parameters belong to one S.  In training the result may leave [0, 1], so
+    that no gradient is lost there; in evaluation it is clamped.
     """
 
     def __init__(self, size: int, config: RefinerConfig) -> None:
@@ -69,16 +70,18 @@ class Refiner(nn.Module):
     def residual(self, coarse: Tensor) -> Tensor:
         """What is added to the coarse images [B, 3, S, S], of their shape."""
         x = F.leaky_relu(self.stem(coarse), SLOPE)
-        skips = []
+        skips = [x]
         for block in self.down:
             x = block(x)
             skips.append(x)
         x = F.leaky_relu(self.bottom(x), SLOPE)
         style = self.to_style(x.flatten(1))
+        x = x + skips.pop()
         out = self.first(self.constant.repeat(len(x), 1, 1, 1), style)
         rgb = self.first_rgb(out, style)
-        for up, shape, enlarge, refine, to_rgb in zip(self.up, self.shape, self.enlarge, self.refine, self.to_rgb, strict=True):
-            x = up(x + skips.pop())
+        levels = zip(self.up, self.shape, self.enlarge, self.refine, self.to_rgb, strict=True)
+        for up, shape, enlarge, refine, to_rgb in levels:
+            x = up(x) + skips.pop()
             scale, shift = shape(x)
             out = enlarge(resize(out, 2), style) * scale + shift
             out = refine(out, style)
@@ -112,10 +115,12 @@ class SFT(nn.Module):
         super().__init__()
         self.scale, self.shift = (
             nn.Sequential(
-                nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(SLOPE, inplace=True), nn.Conv2d(width, 2 * width, 3, padding=1)
+                nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(SLOPE, inplace=True),
+                nn.Conv2d(width, 2 * width, 3, padding=1),
             )
             for _ in range(2)
         )
+        nn.init.ones_(self.scale[-1].bias)  # GFPGAN: a level starts unscaled
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.scale(x), self.shift(x)
@@ -139,7 +144,7 @@ class StyleMLP(nn.Module):
 
 
 class ModulatedConv(nn.Module):
-    """StyleGAN2's convolution: weights scaled by the style per input channel, and brought to unit norm per output channel.
+    """StyleGAN2's convolution: weights scaled by the style per input channel, then of unit norm per output channel.
 
     For more than one image, inputs and outputs are scaled around one shared convolution, which is the same sum.
     """
@@ -175,7 +180,7 @@ class StyleConv(nn.Module):
 
 
 class ToRGB(nn.Module):
-    """Features to one level's share of the residual; its weights start at zero, which makes the refiner start as identity."""
+    """Features to one level's share of the residual; weights start at zero, so that the refiner starts as identity."""
 
     def __init__(self, inputs: int, style: int) -> None:
         super().__init__()
@@ -196,11 +201,13 @@ def check_size(size: int) -> None:
     """Raises UserError unless `size` is a power of two from 64 to 512."""
     if size not in UNET or not SMALLEST <= size <= LARGEST:
         sides = ", ".join(str(s) for s in UNET if s >= SMALLEST)
-        raise UserError(f"the refiner works on square images of {sides} pixels, not {size}; prepare the subject with such a --size")
+        raise UserError(
+            f"the refiner works on square images of {sides} pixels, not {size}; prepare the subject with such a --size"
+        )
 
 
 class Cost(NamedTuple):
-    """Parameters; multiply-accumulates of one image, in 1e9 (convolutions and linear layers); milliseconds of one image."""
+    """Parameters; multiply-accumulates of one image in 1e9 (convolutions, linear layers); its milliseconds."""
 
     parameters: int
     gmac: float
@@ -209,7 +216,7 @@ class Cost(NamedTuple):
 
 @torch.no_grad()
 def cost(refiner: Refiner, repeats: int = 10) -> Cost:
-    """Size and speed of a refiner on the device where it lies: batch 1, synchronised, median after two unmeasured runs."""
+    """Size and speed of a refiner where it lies: batch 1, synchronised, median after two unmeasured runs."""
     parameter = next(refiner.parameters())
     image = torch.rand(1, refiner.size, refiner.size, 3, device=parameter.device, dtype=parameter.dtype)
     with FlopCounterMode(display=False) as counter:

@@ -57,10 +57,13 @@ def run(config: MotionConfig) -> None:
 
 
 def _train(config: TrainConfig) -> None:
+    from d3talker.errors import UserError
     from d3talker.files import write_json
     from d3talker.subject.layout import Subject
     from d3talker.training import motion
 
+    if not config.subjects:
+        raise UserError("--subjects names no folder; give at least one")
     feature_name = Subject(config.subjects[0]).feature_name(config.features)
     speakers = [motion.load_speaker(root, feature_name) for root in config.subjects]
     train, held = motion.divide(speakers, config.held_out)

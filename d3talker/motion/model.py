@@ -32,7 +32,7 @@ class MotionModel:
     def load(cls, path: Path | str) -> MotionModel:
         """Read a checkpoint, or the run folder that holds it.  Raises UserError when it is missing or damaged."""
         path = Path(path)
-        return cls.from_state(checkpoint.load(path / CHECKPOINT if path.is_dir() else path))
+        return cls.from_state(checkpoint.load(path if path.suffix == ".safetensors" else path / CHECKPOINT))
 
     @torch.no_grad()
     def predict(self, features: np.ndarray, mean: np.ndarray) -> np.ndarray:
@@ -121,6 +121,22 @@ class CalibratedMotion:
         """Inverse of `state`."""
         arrays = {name: np.array(state[name], np.float64) for name in ("center", "spread", "weights", "mean")}
         return cls(MotionModel.from_state(state["model"]), RidgeMotion.from_state(state["ridge"]), **arrays)
+
+
+def fit_motion(
+    run: Path | None, feature_name: str, features: np.ndarray, expression: np.ndarray
+) -> CalibratedMotion | RidgeMotion:
+    """A predictor of motion for one subject's training frames: features [T, 16, C] of unit variance, expression [T, E].
+
+    run: folder of `d3talker motion train`, or None for ridge regression on this subject alone.  Raises UserError where the
+    run is missing, or hears other features than `feature_name`.
+    """
+    if run is None:
+        return RidgeMotion.fit(features, expression)
+    model = MotionModel.load(run)
+    if model.feature_name != feature_name:
+        raise UserError(f"{run} hears {model.feature_name} features, the subject has {feature_name}; train another")
+    return model.calibrate(features, expression)
 
 
 def motion_from_state(state: dict[str, Any]) -> CalibratedMotion | RidgeMotion:

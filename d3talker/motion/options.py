@@ -22,7 +22,7 @@ class TrainingConfig:
     """How the network is trained; every number is ours, chosen on held-out speakers."""
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    steps: int = 400
+    steps: int = 300
     """Steps of Adam."""
     batch: int = 16
     """Windows in a step."""
@@ -32,9 +32,9 @@ class TrainingConfig:
     """Falls to zero along half a cosine."""
     weight_decay: float = 1e-2
     """AdamW's."""
-    noise: float = 0.8
+    noise: float = 0.4
     """Noise on the inputs, in standard deviations of a speaker's features."""
-    shift: float = 0.6
+    shift: float = 0.3
     """The same, constant over a window for each column: what a voice or a microphone changes."""
     lips: float = 1.0
     """Weight of the lips' 3D landmarks beside the coefficients."""

@@ -1,7 +1,7 @@
 """Expression coefficients from Real3D-Portrait's audio-to-motion model: the 64 of BFM-2009, one row a 25 fps frame.
 
-The model samples: temperature 0.2 by default, seeded by the clock, and paints a blink every 5 s.  Comparable coefficients
-are made with temperature 0 and blink mode none (inference/real3d_infer.py).  motion/bfm.py's FaceModel draws their PNCC.
+The model samples: temperature 0.2 by default, seeded by the clock, and paints a blink every 5 s.  Comparable ones are
+made with temperature 0 and blink mode none (inference/real3d_infer.py).  The FaceModel of motion/bfm.py draws their PNCC.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FILE, FACTS = "real3d_expression.npy", "real3d_expression.json"
 def import_coefficients(path: Path, root: Path) -> tuple[Path, int]:
     """Check a .npy [T, 64] or [1, T, 64] against the subject; write motion/real3d_expression.npy [frames, 64].
 
-    Rows beyond the clip are cut; up to 8 missing at its end repeat the last.  A JSON beside it holds the source's digest.
+    Rows beyond the clip are cut; up to 8 missing at its end repeat the last.  A JSON beside it holds its source.
     Returns the file and its frames.  Raises UserError for another shape, length or NaN.
     """
     subject = Subject(root)

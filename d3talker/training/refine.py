@@ -1,4 +1,4 @@
-"""Training of the Coarse-to-Fine module: its loss (paper eq. 11) and one optimiser step, for the loops of both stages."""
+"""Training of the Coarse-to-Fine module: its loss (paper eq. 11) and one step, for the loops of both stages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from d3talker.losses import l1
 from d3talker.refiner import Refiner
 from d3talker.weights import MissingWeights
 
-BETAS = (0.0, 0.99)  # GAGAvatar
+BETAS = (0.9, 0.99)  # ours: with GAGAvatar's 0 the first steps spoil the picture, and learning is slower
 STYLE_RATE = 0.1  # GAGAvatar: the style MLP's share of the learning rate
 LAYER_WEIGHTS = (0.1, 0.1, 1.0, 1.0, 1.0)  # GAGAvatar: AlexNet's five activations, finest first
 
@@ -29,18 +29,24 @@ def load_perceptual(device: torch.device, weights: Path | None = None) -> tuple[
 
 
 def perceptual_distance(fine: Tensor, target: Tensor, backbone: Backbone) -> Tensor:
-    """|phi(fine) - phi(target)| of images [B, H, W, 3]: activations of unit length at each position, L1 over channels, mean over
-    positions, weighted sum over layers (GAGAvatar utils_perceptual.py).  No gradient reaches the target."""
+    """|phi(fine) - phi(target)| of images [B, H, W, 3].  No gradient reaches the target.
+
+    Activations of unit length at each position, L1 over channels, mean over positions, weighted sum over layers
+    (GAGAvatar utils_perceptual.py).
+    """
     with torch.no_grad():
         wanted = backbone(target.permute(0, 3, 1, 2))
     found = backbone(fine.permute(0, 3, 1, 2))
     return torch.stack([
-        weight * (_unit(a) - _unit(b)).abs().sum(1).mean() for weight, a, b in zip(LAYER_WEIGHTS, found, wanted, strict=True)
+        weight * (_unit(a) - _unit(b)).abs().sum(1).mean()
+        for weight, a, b in zip(LAYER_WEIGHTS, found, wanted, strict=True)
     ]).sum()
 
 
-def c2f_loss(fine: Tensor, target: Tensor, backbone: Backbone | None, weight: float) -> tuple[Tensor, dict[str, Tensor]]:
-    """L_C2F (eq. 11) of images [B, H, W, 3] in [0, 1], and its parts; without a backbone the perceptual term is left out."""
+def c2f_loss(
+    fine: Tensor, target: Tensor, backbone: Backbone | None, weight: float
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """L_C2F (eq. 11) of images [B, H, W, 3] in [0, 1], and its parts; without a backbone, L1 alone."""
     parts = {"l1": l1(fine, target)}
     loss = parts["l1"]
     if backbone is not None and weight > 0:
@@ -84,7 +90,9 @@ class RefinerTrainer:
             loss, parts = c2f_loss(fine.float(), target, self.backbone, self.config.perceptual)
         value = loss.item()
         if value - value != 0:
-            raise FloatingPointError(f"the refiner's loss became {value} at its step {self.steps}; lower refiner.learning_rate")
+            raise FloatingPointError(
+                f"the refiner's loss became {value} at its step {self.steps}; lower refiner.learning_rate"
+            )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -106,12 +114,15 @@ class RefinerTrainer:
     def start_from(self, state: dict[str, Any] | None) -> None:
         """Take the weights that another training left; raises UserError when there are none or of another shape."""
         if state is None:
-            raise UserError("the pre-training was made without a refiner; pre-train again, or give --model.ablation.refiner off")
+            raise UserError(
+                "the pre-training was made without a refiner; pre-train again, or give --model.ablation.refiner off"
+            )
         try:
             self.refiner.load_state_dict(state["refiner"])
         except RuntimeError:
             raise UserError(
-                "the pre-trained refiner is of another size or width; pre-train on frames of this size with the same refiner.width"
+                "the pre-trained refiner is of another size or width; pre-train on frames of this size with the same "
+                "refiner.width"
             ) from None
 
     def load(self, state: dict[str, Any]) -> None:
