@@ -253,11 +253,11 @@ MINI = replace(
     density=replace(PAPER.density, start=300, every=100, reset_every=100000),
     # A tenth of the steps takes several times the rates; InsTaG's leave the mouth shut after a thousand steps.
     fields=replace(
-        PAPER.fields, general_mlp_lr=3e-3, encoder_lr=1e-3, individual_mlp_lr=2e-3, general_grid_lr=2e-2,
-        individual_grid_lr=1e-2,
+        PAPER.fields, general_mlp_lr=3e-3, encoder_lr=1e-3, individual_mlp_lr=5e-4, general_grid_lr=2e-2,
+        individual_grid_lr=3e-3,
     ),
     signals=replace(PAPER.signals, audio_noise=0.3),
-    loss=replace(PAPER.loss, lips=1.0, deformation=1e-2),
+    loss=replace(PAPER.loss, lips=2.0),
     schedule=replace(PAPER.schedule, face=1200, mouth=400, fuse=200, warmup=200, checkpoint_every=200),
     refiner=replace(PAPER.refiner, width=0.125, batch=2, steps=250, learning_rate=2e-4),
     pretrain=replace(PAPER.pretrain, face=4000, mouth=1200, warmup=1000, frames=500),

@@ -75,10 +75,15 @@ class DeformationField(nn.Module):
         assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)  # a field starts as no deformation at all
 
-    def anchors(self, means: Tensor) -> Anchors:
-        """Encode the centres [N, 3]; gradients do not reach them, as the static field is learnt from the picture alone."""
+    def anchors(self, means: Tensor, eye_floor: Tensor) -> Anchors:
+        """Encode the centres [N, 3]; gradients do not reach them, as the static field is learnt from the picture alone.
+
+        The eyes' signal reaches what lies above `eye_floor` (y in metres) alone.  Six numbers tell the frames of a short clip
+        apart, so that the lips would else be learnt from the eyes; InsTaG has a loss against it (5e-3 in the lips' box).
+        """
         position = self.encoder(means.detach())
-        return Anchors(self.from_position(position), self.attention(position), self.eye_gate(position))
+        above = (means.detach()[:, 1:2] > eye_floor).to(position)
+        return Anchors(self.from_position(position), self.attention(position), self.eye_gate(position) * above)
 
     def forward(self, anchors: Anchors, signal: Tensor, eyes: Tensor) -> Deformation:
         """signal [width] and eyes [6] of one frame -> the deformation of all N Gaussians (eq. 5-7)."""

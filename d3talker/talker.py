@@ -69,11 +69,14 @@ class General(nn.Module):
 
 
 class Identity(nn.Module):
-    """One person: static Gaussians and Individual Fields of both regions."""
+    """One person: static Gaussians and Individual Fields of both regions; eye_floor: height of the nose's foot, y in metres."""
 
-    def __init__(self, config: Config, gaussians: Mapping[Region, Gaussians]) -> None:
+    eye_floor: Tensor
+
+    def __init__(self, config: Config, gaussians: Mapping[Region, Gaussians], eye_floor: float = 0.0) -> None:
         super().__init__()
         f, width = config.fields, config.signals.width
+        self.register_buffer("eye_floor", torch.tensor(eye_floor))
         self.gaussians = nn.ModuleDict(dict(gaussians))
         self.fields = nn.ModuleDict(
             {r: build_field(r, f, width, f.individual_hidden, config.ablation.attributes) for r in REGIONS}
@@ -102,7 +105,8 @@ class Talker(nn.Module):
     def anchors(self, region: Region) -> dict[str, Anchors]:
         """What the fields know of the static centres; constant as long as these do not move."""
         means = self.gaussians(region).means
-        return {name: field.anchors(means) for name, field in self.active_fields(region).items()}
+        floor = self.identity.eye_floor
+        return {name: field.anchors(means, floor) for name, field in self.active_fields(region).items()}
 
     def encode(self, signals: Signals) -> dict[str, Tensor]:
         """F_M, F_A and the eyes of one frame, each encoded once for both regions; only what the ablation uses."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-STEPS = 8  # of a window's 16 rows at 50 Hz: one every 40 ms
-COMPONENTS = 12  # as many as speech recognisers keep cepstra
+ROWS = slice(3, 13)  # of a window's 16 at 50 Hz: 100 ms before and after the frame
+STEPS = 5  # of 40 ms
+COMPONENTS = 6
 FOLDS = 5
 RIDGES = np.geomspace(1e-3, 1e3, 13)  # penalties a frame; inputs have unit variance
 
@@ -16,8 +17,8 @@ RIDGES = np.geomspace(1e-3, 1e3, 13)  # penalties a frame; inputs have unit vari
 class RidgeMotion:
     """expression = mean + (inputs - center) / spread @ weights; inputs are the windows' principal components in 40 ms steps.
 
-    With 125 frames to learn from, fewer inputs predict better: on cnn2 the correlation of lip aperture in the test part rises from
-    0.27 for the 464 raw inputs to 0.46.
+    Few inputs, since there are as few as 125 frames to learn from.  On cnn2, over ten training windows of 5 s, the lip aperture of
+    the 12 s test part is predicted with a mean correlation of 0.44; with 12 components of the whole window it is 0.33.
     """
 
     basis: np.ndarray
@@ -65,9 +66,9 @@ class RidgeMotion:
 
 def _reduce(features: np.ndarray, basis: np.ndarray) -> np.ndarray:
     """[T, 16, C] -> [T, STEPS * components]: means over equal steps, then principal components."""
-    count, rows, columns = features.shape
-    steps = features.reshape(count, STEPS, rows // STEPS, columns).mean(2)
-    return (steps @ basis).reshape(count, -1)
+    near = features[:, ROWS]
+    steps = near.reshape(len(near), STEPS, -1, near.shape[-1]).mean(2)
+    return (steps @ basis).reshape(len(near), -1)
 
 
 def _solve(inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:

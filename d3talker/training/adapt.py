@@ -27,7 +27,7 @@ from d3talker.training.pictures import Parts
 from d3talker.training.priors import Priors, load_priors
 from d3talker.training.refine import RefinerTrainer, load_perceptual
 from d3talker.training.shared import Shared, load_general
-from d3talker.training.start import start
+from d3talker.training.start import nose_foot, start
 
 CHECKPOINT = "adapt.safetensors"
 GENERAL_HELD = 0.3  # InsTaG train_face.py:55-56: the shared nets learn at a tenth until step 3000 of 10000
@@ -50,7 +50,7 @@ class Adaptation(Loop):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # layers draw their first weights from the global generator
             gaussians = {r: start(r, config.gaussians, views, signals.identity, self.generator) for r in REGIONS}
-            self.talker = Talker(config, General(config), Identity(config, gaussians)).to(device)
+            self.talker = Talker(config, General(config), Identity(config, gaussians, nose_foot(signals.identity))).to(device)
             self.refining = refiner_trainer(config, views, device, self.generator)
         if general is not None:
             self.talker.general.load_state_dict(general.general)

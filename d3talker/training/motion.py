@@ -104,8 +104,7 @@ class MotionTraining:
                 mean.copy_(expression.mean(0) / self.network.spread)
         self.lip_scale = (centred @ self.lip_basis).std().item()
         self.optimizer = torch.optim.AdamW(
-            [p for p in self.network.parameters() if p.requires_grad], config.learning_rate,
-            weight_decay=config.weight_decay,
+            self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay
         )
         self.step = 0
 

@@ -14,7 +14,6 @@ from d3talker import checkpoint
 from d3talker.config import REGIONS, Config, Region, check
 from d3talker.errors import UserError
 from d3talker.fields import Deformation, DeformationField
-from d3talker.gaussians import Gaussians
 from d3talker.losses import negative_contrast, similarity_contrast
 from d3talker.subject.layout import Subject
 from d3talker.talker import General, Identity, Talker, device_of, total
@@ -26,7 +25,7 @@ from d3talker.training.loop import Loop
 from d3talker.training.optimisers import field_groups, gaussian_groups, net_group, optimiser, set_rates
 from d3talker.training.pictures import Parts
 from d3talker.training.shared import CHECKPOINT
-from d3talker.training.start import start
+from d3talker.training.start import nose_foot, start
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,10 @@ class Pretraining(Loop):
             torch.manual_seed(seed)
             general = General(config)
             identities = [
-                Identity(config, {r: start(r, config.gaussians, p.views, p.signals.identity, self.generator) for r in REGIONS})
+                Identity(
+                    config, {r: start(r, config.gaussians, p.views, p.signals.identity, self.generator) for r in REGIONS},
+                    nose_foot(p.signals.identity),
+                )
                 for p in people
             ]
         self.general = general.to(device)
@@ -147,7 +149,7 @@ class Pretraining(Loop):
             return total(parts), losses
         own = parts["individual"].means
         everyone = [
-            own if i == k else self._queried(other.identity.fields[region], talker.gaussians(region), encoded, anchors).means
+            own if i == k else self._queried(other.identity.fields[region], talker, encoded, anchors).means
             for i, other in enumerate(self.talkers)
         ]
         if wanted in ("both", "similarity"):
@@ -156,13 +158,13 @@ class Pretraining(Loop):
             losses["negative"] = negative_contrast(own, [m for i, m in enumerate(everyone) if i != k])
         return total(parts), losses
 
-    @staticmethod
     def _queried(
-        field: nn.Module, gaussians: Gaussians, encoded: dict[str, Tensor], anchors: dict[str, Any]
+        self, field: nn.Module, talker: Talker, encoded: dict[str, Tensor], anchors: dict[str, Any]
     ) -> Deformation:
         """Another identity's field at these Gaussians, with this identity's region-aware audio feature (eq. 10)."""
         assert isinstance(field, DeformationField)
-        theirs = field.anchors(gaussians.means)._replace(attention=anchors["individual"].attention)
+        theirs = field.anchors(talker.gaussians(self.region).means, talker.identity.eye_floor)
+        theirs = theirs._replace(attention=anchors["individual"].attention)
         return field(theirs, encoded["individual"], encoded["eyes"])
 
     def state(self) -> dict[str, Any]:

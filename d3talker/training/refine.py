@@ -12,7 +12,7 @@ from d3talker.backbones import Backbone, pretrained
 from d3talker.config import RefinerConfig
 from d3talker.errors import UserError
 from d3talker.losses import l1
-from d3talker.refiner import Refiner
+from d3talker.refiner import Refiner, fast_layout
 from d3talker.weights import MissingWeights
 
 BETAS = (0.9, 0.99)  # ours: with GAGAvatar's 0 the first steps spoil the picture, and learning is slower
@@ -65,7 +65,7 @@ class RefinerTrainer:
         self, refiner: Refiner, config: RefinerConfig, device: torch.device, generator: torch.Generator,
         backbone: Backbone | None = None, note: str | None = None,
     ) -> None:
-        self.refiner = refiner.to(device, memory_format=torch.channels_last)  # twice as fast as the default on a CPU
+        self.refiner = fast_layout(refiner.to(device))
         self.config, self.device, self.generator, self.backbone = config, device, generator, backbone
         self.note = note
         slow = {id(p) for p in refiner.style_parameters()}

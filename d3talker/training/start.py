@@ -33,6 +33,12 @@ def start(
     return Gaussians(means, scales, config.sh_degree, rgb)
 
 
+def nose_foot(identity: np.ndarray) -> float:
+    """Height y in metres of the nose's foot (landmark 33) on the fitted head."""
+    model = embedded_head()
+    return float(model.vertices(identity, np.zeros(len(model.expression_names)))[model.landmarks[33], 1])
+
+
 def _on_head(region: Region, identity: np.ndarray, count: int, generator: torch.Generator) -> Tensor:
     """Points [count, 3] spread evenly over the head's skin, or over what lies inside its mouth."""
     model = embedded_head()
