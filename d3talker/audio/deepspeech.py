@@ -1,7 +1,8 @@
 """DeepSpeech 0.1.0 in torch, with the weights of its published frozen graph: letters' logits 50 times a second.
 
-Network: mozilla/DeepSpeech v0.1.0 (DeepSpeech.py, BiRNN): three clipped ReLU layers on 19 frames of 26 cepstra, a bidirectional LSTM,
-another clipped ReLU layer, and 29 logits.  Front end: osmr/deepspeech_features, which all talking-head codes share.
+Network: mozilla/DeepSpeech v0.1.0 (DeepSpeech.py, BiRNN): three clipped ReLU layers on 19 frames of 26 cepstra, a
+bidirectional LSTM, another clipped ReLU layer, and 29 logits.  Front end: osmr/deepspeech_features, which all
+talking-head codes share.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def _linear(constants: dict[str, np.ndarray], number: str) -> torch.nn.Linear:
 
 
 def _lstm(constants: dict[str, np.ndarray]) -> torch.nn.LSTM:
-    """TensorFlow's gates (input, candidate, forget, output) in one matrix -> torch's (input, forget, candidate, output)."""
+    """TensorFlow's gates (input, candidate, forget, output) in one matrix -> torch's order, 0, 2, 1, 3 of these."""
     import torch
 
     kernel = _cell(constants, "fw", ("kernel", "weights"))

@@ -15,8 +15,8 @@ FLOAT = 1  # tensorflow.DataType.DT_FLOAT
 def float_constants(path: Path) -> dict[str, np.ndarray]:
     """Every float32 constant of a GraphDef file by its node's name.
 
-    GraphDef.node = 1; NodeDef: name = 1, op = 2, attr = 5 (map entry: key = 1, value = 2); AttrValue.tensor = 8; TensorProto:
-    dtype = 1, tensor_shape = 2, tensor_content = 4, float_val = 5; TensorShapeProto.dim = 2 (size = 1).
+    GraphDef.node = 1; NodeDef: name = 1, op = 2, attr = 5 (map entry: key = 1, value = 2); AttrValue.tensor = 8;
+    TensorProto: dtype = 1, tensor_shape = 2, tensor_content = 4, float_val = 5; TensorShapeProto.dim = 2 (size = 1).
     Raises UserError when the file is no such graph.
     """
     data = memoryview(np.memmap(path, np.uint8, "r")) if path.stat().st_size else memoryview(b"")
@@ -57,14 +57,18 @@ def _tensor(message: memoryview) -> np.ndarray | None:
         if number == 1:
             kind = part
         elif number == 2 and isinstance(part, memoryview):
-            shape = [dict(_fields(dim)).get(1, 0) for field, dim in _fields(part) if field == 2 and isinstance(dim, memoryview)]
+            dims = [dim for field, dim in _fields(part) if field == 2 and isinstance(dim, memoryview)]
+            shape = [dict(_fields(dim)).get(1, 0) for dim in dims]
         elif number == 4:
             content = part
         elif number == 5 and isinstance(part, memoryview):
             values.append(np.frombuffer(part, "<f4"))
     if kind != FLOAT:
         return None
-    flat = np.frombuffer(content, "<f4") if isinstance(content, memoryview) and len(content) else np.concatenate([*values, np.zeros(0, "<f4")])
+    if isinstance(content, memoryview) and len(content):
+        flat = np.frombuffer(content, "<f4")
+    else:
+        flat = np.concatenate([*values, np.zeros(0, "<f4")])
     size = int(np.prod(shape, dtype=np.int64))
     return np.full(shape, flat[0]) if flat.size == 1 and size != 1 else flat.reshape(shape)
 

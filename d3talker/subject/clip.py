@@ -135,8 +135,8 @@ class _Follower:
 def _refine(detector: LandmarkDetector, frame: np.ndarray, guess: np.ndarray) -> np.ndarray | None:
     """Sub-pixel landmarks [68, 2], or None where there is no face.
 
-    dlib rounds to whole pixels and follows the jitter of its box: the mean over 15 shifted and scaled boxes in an upright,
-    enlarged patch removes most of both, and their spread tells a face from anything else.
+    dlib rounds to whole pixels and follows the jitter of its box: the mean over 15 shifted and scaled boxes in an
+    upright, enlarged patch removes most of both, and their spread tells a face from anything else.
     """
     first = _fit_upright(detector, frame, guess, SHIFTS[:1], SCALES[1:2])[0]
     fits = _fit_upright(detector, frame, first, SHIFTS, SCALES)

@@ -19,8 +19,8 @@ FROM_FACE = {  # coefficients of the embedded head that mean the same as an acti
 def action_units(points: np.ndarray, expression: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Estimates [T, 6] in the order of COLUMNS, 0 to 5 and the blink 0 to 2: not OpenFace's own measurement.
 
-    points [T, 68, 2] pixels; expression [T, E] of a face model whose coefficients are called `names`; an action unit that the
-    model has no coefficient for is 0 throughout.
+    points [T, 68, 2] pixels; expression [T, E] of a face model whose coefficients are called `names`; an action unit
+    that the model has no coefficient for is 0 throughout.
     """
     opening = eye_openness(points)
     opening = np.convolve(np.pad(opening, 1, mode="edge"), (0.25, 0.5, 0.25), "valid")

@@ -26,7 +26,8 @@ SECOND_TURN = 0.25  # a frame this near a second reference is tracked from both,
 WINDOW = 19  # pixels
 MAX_RETURN = 0.5  # pixels; a corner tracked forth and back must return this near to its start
 MOUTH_HEIGHT = -0.03  # metres in the head's frame: below it the face moves with the jaw
-MOVING = (range(17, 22), range(22, 27), range(36, 42), range(42, 48), range(48, 68), range(4, 13))  # brows, eyes, lips, chin
+# Landmarks of brows, eyes, lips and chin.
+MOVING = (range(17, 22), range(22, 27), range(36, 42), range(42, 48), range(48, 68), range(4, 13))
 MAX_STRAY = 8.0  # pixels; further away from where the pose says, it is another corner
 
 
@@ -69,7 +70,8 @@ def choose_references(rotation: np.ndarray, usable: np.ndarray) -> list[int]:
 
 
 def find_tracks(
-    frames: Iterable[np.ndarray], references: dict[int, np.ndarray], track: Track, face: FaceModel, landmarks: np.ndarray
+    frames: Iterable[np.ndarray], references: dict[int, np.ndarray], track: Track, face: FaceModel,
+    landmarks: np.ndarray,
 ) -> RigidTracks:
     """Track the references' corners through the clip.
 
@@ -109,7 +111,8 @@ def _project(points: np.ndarray, track: Track, t: int) -> np.ndarray:
 
 
 def _reference(
-    number: int, frame: np.ndarray, track: Track, face: FaceModel, surface: np.ndarray, landmarks: np.ndarray, first: int
+    number: int, frame: np.ndarray, track: Track, face: FaceModel, surface: np.ndarray, landmarks: np.ndarray,
+    first: int,
 ) -> _Reference:
     """Corners on what is rigid and faces the camera, and their places on the fitted head."""
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
@@ -149,6 +152,7 @@ def _follow(ref: _Reference, grey: np.ndarray, expected: np.ndarray) -> tuple[np
 def _lucas_kanade(a: np.ndarray, b: np.ndarray, points: np.ndarray, guess: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where `points` [P, 2] of picture a are in b, from a first guess; and whether they were found, bool [P]."""
     found, good, _ = cv2.calcOpticalFlowPyrLK(
-        a, b, points[:, None].copy(), guess[:, None].copy(), winSize=(WINDOW, WINDOW), maxLevel=1, flags=cv2.OPTFLOW_USE_INITIAL_FLOW
+        a, b, points[:, None].copy(), guess[:, None].copy(), winSize=(WINDOW, WINDOW), maxLevel=1,
+        flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
     )
     return found[:, 0], good[:, 0] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from d3talker.errors import UserError
 from d3talker.files import read_json, read_npy
 from d3talker.subject import palette
 from d3talker.subject.action_units import read_action_units
+from d3talker.subject.complete import complete
 from d3talker.subject.layout import FEATURES, TEST_FRAMES, Layout, Subject
 from d3talker.video import FPS, SAMPLE_RATE, read_audio
 
@@ -29,6 +31,8 @@ class InspectConfig:
 
     folder: Annotated[Path, tyro.conf.Positional]
     """A folder in the layout of RAD-NeRF, ER-NeRF, TalkingGaussian, InsTaG, GaussianTalker or d3talker."""
+    complete: bool = False
+    """First make what training here needs and the folder lacks: tracked expression, au.csv, mel features."""
     json: bool = False
     """Print JSON instead of lines to read."""
 
@@ -44,6 +48,9 @@ class Report:
 
 def run(config: InspectConfig) -> None:
     """Print the report.  Raises UserError for a path that is no subject folder at all."""
+    if config.complete:
+        made = complete(config.folder)
+        print(f"made {', '.join(made) or 'nothing: all is there'}", file=sys.stderr)
     report = inspect(config.folder)
     if config.json:
         print(json.dumps(vars(report), indent=1, ensure_ascii=False))
@@ -100,12 +107,13 @@ def _split(layout: Layout, report: Report) -> None:
     report.facts["size"] = f"{subject.size[1]} x {subject.size[0]}"
     report.facts["split"] = f"{len(train)} train, {len(test)} test: {_rule(total, len(test))}"
     if max(f.img_id for f in train) >= min(f.img_id for f in test):
-        report.notes.append("train and test frames overlap or are not in order: a test on frames that were trained on is worth nothing")
-    absent = [f.img_id for f in train + test if not (layout.image("gt_imgs", f.img_id).exists() or layout.image("gt_imgs", f.img_id, ".png").exists())]
+        report.notes.append("train and test frames overlap or are out of order: the test would see training frames")
+    there = {path.stem for path in (layout.root / "gt_imgs").glob("*") if path.suffix in FOLDERS["gt_imgs"]}
+    absent = [f.img_id for f in train + test if str(f.img_id) not in there]
     if absent:
         report.missing.append(f"gt_imgs of {len(absent)} frames that transforms_*.json name, the first is {absent[0]}")
     if len(test) != TEST_FRAMES:
-        report.notes.append(f"the protocol tests {TEST_FRAMES} frames (InsTaG); this split has its own number, so results are a named variant")
+        report.notes.append(f"the protocol tests {TEST_FRAMES} frames (InsTaG): with this split results are a variant")
 
 
 def _rule(total: int, test: int) -> str:
@@ -130,7 +138,7 @@ def _palette(layout: Layout, report: Report) -> None:
         family, "AD-NeRF, RAD-NeRF, ER-NeRF, GaussianTalker: hair and inner mouth in the face's colour"
     )
     if family == "adnerf" and not (layout.root / "teeth_mask").is_dir():
-        report.notes.append("this palette has no inner mouth and there is no teeth_mask/: the mouth is cut out by the lip landmarks")
+        report.notes.append("this palette has no inner mouth, and there is no teeth_mask/: no mouth region")
 
 
 def _sound(layout: Layout, report: Report) -> None:
@@ -140,7 +148,8 @@ def _sound(layout: Layout, report: Report) -> None:
     seconds, frames = len(read_audio(layout.audio)) / SAMPLE_RATE, report.facts.get("gt_imgs", 0)
     report.facts["sound"] = f"{seconds:.2f} s"
     if frames and abs(seconds - frames / FPS) > 0.1:
-        report.notes.append(f"sound lasts {seconds:.2f} s, {frames} pictures at 25 fps last {frames / FPS:.2f} s: was the video 25 fps?")
+        lengths = f"sound lasts {seconds:.2f} s, {frames} pictures at 25 fps last {frames / FPS:.2f} s"
+        report.notes.append(f"{lengths}: was the video 25 fps?")
 
 
 def _features(layout: Layout, report: Report) -> None:
@@ -154,17 +163,21 @@ def _features(layout: Layout, report: Report) -> None:
                 report.missing.append(f"{path.name} holds NaN or infinity; make it again")
     report.facts["audio features"] = ", ".join(found) or "none"
     if not found:
-        report.missing.append(f"audio features ({', '.join(f[0] for f in FEATURES.values())}); aud.wav is enough to make mel")
+        report.missing.append(f"audio features (one of {', '.join(files[0] for files in FEATURES.values())})")
 
 
 def _action_units(layout: Layout, report: Report) -> None:
     if not layout.action_units.exists():
-        report.notes.append("no au.csv: eyes cannot be controlled (OpenFace, or d3talker prepare, makes it)")
+        report.notes.append("no au.csv: eyes cannot be controlled; OpenFace or d3talker inspect --complete makes it")
         return
     report.facts["au.csv"] = f"{len(read_action_units(layout.action_units))} rows"
 
 
 def _tracking(layout: Layout, report: Report) -> None:
+    tracked = layout.expression.exists() and layout.identity.exists()
+    report.facts["motion"] = "expression and identity" if tracked else "none"
+    if not tracked:
+        report.missing.append("motion/, the tracked expression; d3talker inspect --complete makes it")
     if layout.track.exists():
         import torch
 
@@ -173,7 +186,6 @@ def _tracking(layout: Layout, report: Report) -> None:
             report.facts["track_params.pt"] = ", ".join(f"{key} {list(value.shape)}" for key, value in values.items())
         except Exception as error:
             raise UserError(f"{layout.track} is not a readable file of tensors ({type(error).__name__})") from error
-    report.facts["motion"] = "expression and identity" if layout.expression.exists() and layout.identity.exists() else "none"
 
 
 def _extras(layout: Layout, report: Report) -> None:

@@ -1,8 +1,8 @@
 """Masks of a clip by a parser that learns its own colours and places: no weights, the same judgement in every frame.
 
-A few frames get first labels (seeds.py).  From them the parser learns a colour histogram for each label, how likely each
-label is at each place (relative to the head and in the picture), and the static background's colour at each pixel, and
-relabels the frames with what it learnt until it agrees with itself.
+A few frames get first labels (seeds.py).  From them the parser learns a colour histogram for each label, how likely
+each label is at each place (relative to the head and in the picture), and the static background's colour at each pixel,
+and relabels the frames with what it learnt until it agrees with itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROUNDS = 3
 GRID, REACH = 96, 3.0  # head-fixed map: pixels a side, and half side in units of the landmarks' rms radius
 FLOOR = 1e-3  # no place is impossible
 SIDE = 256  # pixels of the pictures that the parser judges
-COLOUR_TRUST, HEAD_TRUST, PICTURE_TRUST = 0.6, 0.7, 0.5  # exponents: what the three know overlaps, so each counts less than 1
+COLOUR_TRUST, HEAD_TRUST, PICTURE_TRUST = 0.6, 0.7, 0.5  # exponents below 1, since what the three know overlaps
 RADIUS, EDGE = 4, 1e-3  # of the guided filter: pixels, and squared contrast that is an edge
 
 
@@ -138,12 +138,13 @@ def _main_part(mask: np.ndarray, centre: np.ndarray) -> np.ndarray:
 
 def _warp(maps: np.ndarray, matrix: np.ndarray, side: int) -> np.ndarray:
     """Channels [5, H, W] through an affine map onto [5, side, side]."""
-    moved = cv2.warpAffine(np.ascontiguousarray(maps.transpose(1, 2, 0)), matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    channels = np.ascontiguousarray(maps.transpose(1, 2, 0))
+    moved = cv2.warpAffine(channels, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
     return moved.transpose(2, 0, 1)
 
 
 def _guided(image: np.ndarray, small: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Fast guided filter (He and Sun 2015): smooths `values` [5, s, s] but not across edges, and scales them up to `image`."""
+    """Fast guided filter (He and Sun 2015): smooths `values` [5, s, s], not across edges, and scales up to `image`."""
     guide, fine = (picture.astype(np.float32).mean(-1) / 255 for picture in (small, image))
     box = (2 * RADIUS + 1, 2 * RADIUS + 1)
     mean_g = cv2.blur(guide, box)

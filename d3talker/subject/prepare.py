@@ -125,14 +125,16 @@ def _summary(stages: Stages, mark: dict[str, Any]) -> dict[str, Any]:
     """subject.json"""
     info, track = probe(stages.video), stages.tracked
     test, rule = test_split(stages.total)
-    source = {"file": stages.video.name, "sha256": mark["sha256"], "width": info.width, "height": info.height, "fps": info.fps}
+    source: dict[str, Any] = {"file": stages.video.name, "sha256": mark["sha256"]}
+    source |= {"width": info.width, "height": info.height, "fps": info.fps}
     return {
         "schema": SCHEMA, "name": stages.layout.root.resolve().name, "kind": "real", "fps": FPS, "size": stages.size,
         "frames": stages.total, "test_frames": test, "test_rule": rule, "palette": "talkinggaussian",
         "features": [name for name, files in FEATURES.items() if (stages.layout.root / files[0]).exists()],
         "face_model": FACE_MODEL, "source": source,
         "crop": asdict(stages.crop), "focal_at_512": round(track.focal, 2), "lost_frames": stages.scan.lost.tolist(),
-        "reprojection_px_at_512": round(float(np.nanmean(track.errors)), 4), "sound": read_json(stages.work / "lag.json"),
+        "reprojection_px_at_512": round(float(np.nanmean(track.errors)), 4),
+        "sound": read_json(stages.work / "lag.json"),
         "seconds": read_json(stages.work / "seconds.json"), "tools": _tools(), "prepare": mark,
     }
 

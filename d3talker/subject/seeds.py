@@ -12,7 +12,7 @@ GRABCUT_ROUNDS = 4
 
 
 def first_labels(images: np.ndarray, points: np.ndarray, persons: list[np.ndarray]) -> np.ndarray:
-    """Labels uint8 [K, H, W] without the mouth; images [K, H, W, 3], points [K, 68, 2] in pixels, persons bool [H, W] each."""
+    """Labels uint8 [K, H, W] without mouth; images [K, H, W, 3], points [K, 68, 2] pixels, persons K bool [H, W]."""
     labels = np.stack([_by_zones(image, at, person) for image, at, person in zip(images, points, persons)])
     return _long_hair(images, points, labels)
 
@@ -28,7 +28,8 @@ def _long_hair(images: np.ndarray, points: np.ndarray, labels: np.ndarray) -> np
     for k, at in enumerate(points):
         u, v = _relative(labels[k].shape, at)
         near = (np.abs(u) < 1.0) & (v < 1.2) & (labels[k] == Label.TORSO)
-        grown = cv2.morphologyEx((near & alike[numbers[k]]).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+        spots = (near & alike[numbers[k]]).astype(np.uint8)
+        grown = cv2.morphologyEx(spots, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
         _, regions = cv2.connectedComponents((grown | (labels[k] == Label.HAIR)).astype(np.uint8))
         hanging = np.unique(regions[labels[k] == Label.HAIR])
         out[k][grown & np.isin(regions, hanging)] = Label.HAIR
@@ -86,7 +87,7 @@ def _face_outline(points: np.ndarray) -> np.ndarray:
 
 
 def _face_oval(shape: tuple[int, int], points: np.ndarray) -> np.ndarray:
-    """Where skin may be seen: up to a high hairline, and out to the ears below the eyes; beyond it, what looks like skin is hair."""
+    """Where skin may be seen: up to a high hairline, and out to the ears below the eyes; beyond, it is hair."""
     u, v = _relative(shape, points)
     brows = float((points[17:27, 1].mean() - points[:, 1].mean()) / _unit(points))
     middle = float((points[27, 0] - points[:, 0].mean()) / _unit(points))

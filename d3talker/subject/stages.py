@@ -83,7 +83,7 @@ class Stages:
         if not np.isfinite(audio).all():
             raise UserError(f"the sound of {self.video} holds NaN or infinity; re-encode it")
         if np.abs(audio).max() < 1e-4:
-            raise UserError(f"the sound of {self.video} is silent throughout; give a video in which the person is heard")
+            raise UserError(f"the sound of {self.video} is silent throughout; give a video of someone who talks")
         return audio.clip(-1, 1)
 
     def sound(self) -> None:

@@ -60,14 +60,15 @@ class Track:
 
 
 def rotations(euler: np.ndarray) -> np.ndarray:
-    """[T, 3] -> [T, 3, 3]: Rx(a) Ry(b) Rz(-c), as the official codes have it (ER-NeRF data_utils/process.py:262-343)."""
+    """[T, 3] -> [T, 3, 3]: Rx(a) Ry(b) Rz(-c), as in the official codes (ER-NeRF data_utils/process.py:262-343)."""
     import torch
 
     return _rotations(torch.as_tensor(np.asarray(euler, np.float64))).numpy()
 
 
 def fit_track(
-    points: np.ndarray, face: FaceModel, corners: RigidTracks | None = None, start: Track | None = None, steps: int = 250
+    points: np.ndarray, face: FaceModel, corners: RigidTracks | None = None, start: Track | None = None,
+    steps: int = 250,
 ) -> Track:
     """Fit pose and expression of all frames, one shape and one focal length to landmarks, and to corners if given.
 
@@ -123,7 +124,8 @@ class _Problem:
         self.corners = corners
         if corners is not None:
             self.frame, self.point = torch.as_tensor(corners.frame), torch.as_tensor(corners.point)
-            self.corner_pixels, self.corner_start = torch.as_tensor(corners.seen).float(), torch.as_tensor(corners.start)
+            self.corner_pixels = torch.as_tensor(corners.seen).float()
+            self.corner_start = torch.as_tensor(corners.start)
             self.stiffness[torch.bincount(self.frame, minlength=frames)[1:-1] >= ENOUGH_CORNERS] = CORNER_SMOOTH
             self.shapes["corners"] = corners.start.shape
             self.units["corners"] = self.units["offsets"]
@@ -183,13 +185,14 @@ class _Problem:
         return (data + 0.1 * frames * prior + 0.3 * habits + smooth + 0.1 * frames * focal) / frames
 
     def corner_loss(self, p: dict[str, Tensor]) -> Tensor:
-        """What the tracked corners add: robust distance to where the pose puts them, and their shift from the face model."""
+        """What the corners add: robust distance to where the pose puts them, and their shift from the face model."""
         places = self.corner_start + p["corners"]
-        turn, move = _rotations(p["euler"]).float(), p["move"].float()  # single precision is 1e-4 px here, and half the work
+        turn, move = _rotations(p["euler"]).float(), p["move"].float()  # single precision: 1e-4 px, half the work
         camera = (turn[self.frame] @ places.float()[self.point, :, None])[..., 0] + move[self.frame]
         squared = ((_pinhole(camera, p["focal"].float()) - self.corner_pixels) / CORNER_SIGMA).square().sum(-1)
         robust = 2 * ROBUST**2 * ((1 + squared / ROBUST**2).sqrt() - 1)
-        return CORNER_SHARE * robust.sum().double() + 0.02 * len(self.points) * (p["corners"] / CORNER_SHIFT).square().sum()
+        shift = (p["corners"] / CORNER_SHIFT).square().sum()
+        return CORNER_SHARE * robust.sum().double() + 0.02 * len(self.points) * shift
 
     def result(self, vector: Tensor) -> Track:
         p = self.unpack(vector)
@@ -204,7 +207,7 @@ class _Problem:
 
 
 def _mean_face_poses(points: np.ndarray, seen: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Euler angles and translations [T, 3] that bring the mean face's landmarks onto `points`; interpolated where unseen."""
+    """Euler angles and translations [T, 3] that bring the mean face onto `points`; interpolated where unseen."""
     camera = np.array([[FOCAL_START, 0, VIEW / 2], [0, FOCAL_START, VIEW / 2], [0, 0, 1]])
     rows = []
     for frame in points[seen]:

@@ -61,8 +61,10 @@ def message(*parts: tuple[int, int | bytes]) -> bytes:
             out, value = out + bytes([value & 127 | 128]), value >> 7
         return out + bytes([value])
 
-    encode = lambda n, v: varint(n << 3) + varint(v) if isinstance(v, int) else varint(n << 3 | 2) + varint(len(v)) + v  # noqa: E731
-    return b"".join(encode(number, value) for number, value in parts)
+    out = b""
+    for number, value in parts:
+        out += varint(number << 3) + varint(value) if isinstance(value, int) else varint(number << 3 | 2) + varint(len(value)) + value
+    return out
 
 
 def constant(name: str, array: np.ndarray, packed: bool = False) -> bytes:

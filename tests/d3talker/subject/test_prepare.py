@@ -18,6 +18,7 @@ from d3talker.subject.prepare import PrepareConfig, run
 from d3talker.video import VideoWriter, read_audio, read_frames, write_wav
 
 FRAMES, SIZE = 60, 96
+pytestmark = pytest.mark.timeout(900)  # of a machine that does much else; half a minute of work
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,46 @@
+"""Make what a folder of the official codes lacks for training here, from what it holds: motion, eyes, mel features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from d3talker.audio.features import mel_features
+from d3talker.errors import UserError
+from d3talker.files import write_npy
+from d3talker.motion.head import embedded_head
+from d3talker.subject.action_units import write_action_units
+from d3talker.subject.eyes import action_units
+from d3talker.subject.layout import FEATURES, Subject
+from d3talker.subject.tracking import VIEW, fit_track
+from d3talker.video import read_audio
+
+
+def complete(folder: Path) -> list[str]:
+    """Write the missing files and return their names; what is there stays as it is, the head poses above all.
+
+    Raises UserError when the landmarks or the sound that they are made from are missing.
+    """
+    subject = Subject(folder)
+    total = 1 + max(frame.img_id for split in ("train", "val") for frame in subject.frames(split))
+    made = []
+    if not any((folder / file).exists() for files in FEATURES.values() for file in files):
+        if not subject.layout.audio.exists():
+            raise UserError(f"{subject.layout.audio} is missing; put the video's sound there")
+        write_npy(folder / "aud_mel.npy", mel_features(read_audio(subject.layout.audio), total))
+        made.append("aud_mel.npy")
+    tracked = subject.layout.expression.exists() and subject.layout.identity.exists()
+    if tracked and subject.layout.action_units.exists():
+        return made
+    face, points = embedded_head(), subject.landmarks(range(total))
+    if not tracked:
+        track = fit_track((points + 0.5) * (VIEW / subject.size[1]), face)
+        write_npy(subject.layout.expression, track.expression.astype(np.float32))
+        write_npy(subject.layout.identity, track.identity.astype(np.float32))
+        made.append("motion/")
+    if not subject.layout.action_units.exists():
+        units = action_units(points, subject.expression(), face.expression_names)
+        write_action_units(subject.layout.action_units, units)
+        made.append("au.csv")
+    return made
