@@ -18,12 +18,13 @@ def assert_close(got, want, scale: float, what: str, rtol: float) -> None:
     assert error <= rtol * scale, f"{what}: off by {error:.2e} of {scale:.2e}"
 
 
-def compare(render, scene, size: int, rtol: float = 1e-4, rgrad: float = 1e-3) -> None:
+def compare(render, scene, size: int, rtol: float = 1e-4, rgrad: float = 1e-3, normals: bool = True) -> None:
     """float32 kernels against the float64 reference; errors relative to the largest entry of each tensor."""
     scene = {name: value.float().double() for name, value in scene.items()}  # both see the same numbers
-    want, wanted = render(scene, size, "reference", torch.float64)
-    got, grads = render(scene, size, "cpu", torch.float32)
-    for name in want._fields:
+    want, wanted = render(scene, size, "reference", torch.float64, normals)
+    got, grads = render(scene, size, "cpu", torch.float32, normals)
+    assert (got.normals is not None) == normals
+    for name in want._fields[: 3 + normals]:
         value = getattr(want, name)
         assert_close(getattr(got, name), value, max(value.abs().max().item(), 1.0) if value.numel() else 1, name, rtol)
     for name, value in wanted.items():
@@ -31,10 +32,11 @@ def compare(render, scene, size: int, rtol: float = 1e-4, rgrad: float = 1e-3) -
         assert_close(grads[name], value, max(scale, 1e-3), f"gradient of {name}", rgrad)
 
 
+@pytest.mark.parametrize("normals", [True, False])
 @pytest.mark.parametrize("size", [7, 16, 45])
 @pytest.mark.parametrize(("views", "batched"), [(1, False), (3, False), (3, True)])
-def test_values_and_gradients(make_scene, render, size, views, batched):
-    compare(render, make_scene(200, size, seed=size, views=views, batched=batched), size)
+def test_values_and_gradients(make_scene, render, size, views, batched, normals):
+    compare(render, make_scene(200, size, seed=size, views=views, batched=batched), size, normals=normals)
 
 
 def test_mixed_batching(make_scene, render):
