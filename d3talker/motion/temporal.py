@@ -35,13 +35,11 @@ class MotionNetwork(nn.Module):
 
     def __init__(self, columns: int, expressions: int, identities: int, config: NetworkConfig) -> None:
         super().__init__()
-        steps = MIDDLE.stop - MIDDLE.start
+        self.columns, steps = columns, MIDDLE.stop - MIDDLE.start
         self.inlet = nn.Sequential(nn.Conv1d(steps * columns, config.width, 3, padding=1), nn.GELU())
         self.blocks = nn.Sequential(*[Block(config.width, d, config.dropout) for d in config.dilations])
-        self.outlet = nn.Conv1d(config.width, expressions, 1)
+        self.outlet = nn.Conv1d(config.width, expressions, 1, bias=False)  # the mean is the speakers' own
         nn.init.zeros_(self.outlet.weight)
-        nn.init.zeros_(self.outlet.bias)
-        self.outlet.bias.requires_grad_(False)  # the mean is the identities' own
         self.means = nn.Parameter(torch.zeros(identities, expressions))
         self.register_buffer("spread", torch.ones(expressions))
 
