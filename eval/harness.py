@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import time
 import traceback
 from collections.abc import Callable
@@ -78,8 +79,7 @@ class Harness:
             made = self._predict(task, outcome, old)
             environment = self._score(task, outcome, None if made else old)
         except Exception as error:  # a stage runs anybody's code
-            if no_space(error):
-                raise
+            raise_if_full(error, self.store.root)
             status = "failed"
             reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
             log = self.store.write_log(job, "".join(traceback.format_exception(error)))
@@ -235,9 +235,13 @@ class Harness:
         return self.exclusive and self.store.alone(self.me)
 
 
-def no_space(error: BaseException) -> bool:
-    """Whether an error means that nothing can be written any more; not every library passes the number on."""
-    return getattr(error, "errno", None) in NO_SPACE or "No space left on device" in str(error)
+def raise_if_full(error: Exception, folder: Path) -> None:
+    """Raise OSError where an error means that nothing can be written any more; some libraries say so in words only."""
+    number = getattr(error, "errno", None)
+    if number in NO_SPACE:
+        raise error
+    if "No space left on device" in str(error):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
 
 
 def _foreign_times(out: Path, outcome: Outcome) -> None:

@@ -151,9 +151,11 @@ class Store:
     def presence(self) -> Iterator[str]:
         """Be seen by other processes of this machine that work on this folder; yields the name to pass to `alone`."""
         name = f"here-{platform.node()}-{os.getpid()}"
-        with self.claim(name, wait=True):
-            yield name
-        self._lock(name).unlink(missing_ok=True)
+        try:
+            with self.claim(name, wait=True):
+                yield name
+        finally:
+            self._lock(name).unlink(missing_ok=True)
 
     def alone(self, me: str) -> bool:
         """Whether no other process of this machine works on this folder."""

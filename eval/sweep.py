@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from d3talker.progress import Bar, say
 from eval.estimate import Clock
 from eval.executors import Died, Executor
-from eval.harness import Harness
+from eval.harness import Harness, raise_if_full
 from eval.jobs import Pretraining, Task, Unit, units
 from eval.records import Job, Record
 
@@ -59,6 +59,7 @@ class Pretrain:
         try:
             self.harness.pretrain(pretraining)
         except Exception as error:  # every task that needs it will say why in its own record
+            raise_if_full(error, self.harness.store.root)
             return f"failed: {error}"
         return "ready"
 

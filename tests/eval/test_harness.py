@@ -73,8 +73,9 @@ def test_a_job_that_crashes_is_a_record_with_its_log(tmp_path):
     assert healed.store.record(TASKS[0].job).status == "ok"
 
 
-def test_a_full_disk_stops_the_sweep_and_marks_nothing_failed(tmp_path):
-    harness = toy_harness(tmp_path, wrong={"s1": "full"})
+@pytest.mark.parametrize("how", ["full", "full, says a library"])
+def test_a_full_disk_stops_the_sweep_and_marks_nothing_failed(tmp_path, how):
+    harness = toy_harness(tmp_path, wrong={"s1": how})
     with pytest.raises(OSError, match="No space left"):
         toy_sweep(harness, TASKS)
     assert harness.store.record(TASKS[0].job).status == "ok"

@@ -76,6 +76,8 @@ class ToyStages:
             raise ZeroDivisionError("the toy crashed")
         if wrong == "full":
             raise OSError(28, "No space left on device", str(out))
+        if wrong == "full, says a library":
+            raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
         if wrong == "die":
             self.note("die", task.subject.name)
             os._exit(9)
