@@ -201,6 +201,11 @@ def _check_pretraining(request: Request) -> None:
 
 
 def _check_methods(request: Request) -> None:
+    for found in request.imports:
+        if found.method in request.methods:
+            raise UserError(
+                f"{found.folder} holds predictions of '{found.method}', which also runs here; take it out of --methods"
+            )
     registry = Registry()
     for name in request.methods:
         how = registry.adapter(name).run

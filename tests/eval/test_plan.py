@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from toys import ToySubject
@@ -156,6 +157,7 @@ def test_imports_stand_where_they_belong(tmp_path):
     ({"pretrain": (*PEOPLE, SUBJECTS[0])}, "other people"),
     ({"methods": ("nobody",)}, "nobody"),
     ({"methods": ("instag",)}, "d3talker import instag"),
+    ({"imports": (Import(Path("x"), "mean-frame", "anna", "self", 10, "d"),)}, "also runs here"),
     ({"tables": (3,)}, "--audio"),
     ({"tables": (1,), "settings": ("cross",), "sounds": (Sound("A", None),)}, "exclude"),
 ])
