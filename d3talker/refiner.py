@@ -25,6 +25,7 @@ UNET = {4: 256, 8: 256, 16: 256, 32: 256, 64: 128, 128: 64, 256: 32, 512: 16}  #
 STYLE, STYLE_LAYERS = 512, 8  # GAGAvatar: width of the style code, depth of its MLP
 NARROWEST = 4  # channels
 SLOPE = 0.2
+RESIDUAL = 0.1  # ours: without it the first steps of Adam spoil the picture
 
 
 def channels(side: int, width: float) -> int:
@@ -86,7 +87,7 @@ class Refiner(nn.Module):
             out = enlarge(resize(out, 2), style) * scale + shift
             out = refine(out, style)
             rgb = resize(rgb, 2) + to_rgb(out, style)
-        return rgb
+        return RESIDUAL * rgb
 
     def style_parameters(self) -> list[nn.Parameter]:
         """The style MLP, which learns slower than the rest."""

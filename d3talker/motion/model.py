@@ -98,7 +98,7 @@ class CalibratedMotion:
     from the network's hidden features and from sound alone.
 
     Their errors differ: over four held-out speakers with 125 frames each the mean's lip aperture correlates by 0.47 with
-    the tracked one; the three alone by 0.41, 0.40 and 0.37.  Same interface as RidgeMotion.
+    the tracked one; the three alone by 0.41, 0.39 and 0.40.  Same interface as RidgeMotion.
     """
 
     model: MotionModel

@@ -64,7 +64,7 @@ def awake(size: int = 64) -> Refiner:
     model = refiner(size)
     generator = torch.Generator().manual_seed(1)
     for head in [model.first_rgb, *model.to_rgb]:
-        head.conv.weight.data.normal_(std=0.3, generator=generator)
+        head.conv.weight.data.normal_(std=3.0, generator=generator)
     return model
 
 
