@@ -60,6 +60,8 @@ class AdaptCommand:
     """Seconds of training video: the first ones of the train split."""
     general: Path | None = None
     """Folder of a finished pre-training; without it everything is learnt from this subject."""
+    motion: Path | None = None
+    """Folder of a finished `d3talker motion train`; without it motion is predicted by what this subject's frames teach."""
     preset: Preset = "paper"
     """mini: 128x128 on a CPU. paper: the published schedule, CUDA."""
     ablation: str = "full"
@@ -86,7 +88,7 @@ class AdaptCommand:
         if len(frames) < wanted:
             raise UserError(f"{self.subject} has {len(frames) / FPS:g} s to train on; give a --budget up to that")
         config = ablated(self.model, self.ablation)
-        seconds, before = train_identity(config, subject, frames[:wanted], self.out, self.seed, self.general)
+        seconds, before = train_identity(config, subject, frames[:wanted], self.out, self.seed, self.general, self.motion)
         console.print(f"{self.out}: adapted in {seconds:.0f} s of steps{' before' if before else ''}")
 
 

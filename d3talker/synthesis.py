@@ -16,7 +16,7 @@ from d3talker.audio.features import extract
 from d3talker.config import REGIONS, Config, from_dict
 from d3talker.errors import UserError
 from d3talker.gaussians import Gaussians
-from d3talker.motion.audio_to_motion import RidgeMotion
+from d3talker.motion.model import motion_from_state
 from d3talker.predictions import PredictionsWriter
 from d3talker.progress import track
 from d3talker.refiner import Refiner
@@ -47,7 +47,7 @@ class TrainedTalker:
         signals: dict[str, Any] = state["signals"]
         self.feature_name: str = signals["feature_name"]
         self.statistics = AudioStatistics(**signals["statistics"])
-        self.motion = RidgeMotion.from_state(signals["motion"])
+        self.motion = motion_from_state(signals["motion"])
         self.eyes = np.array(signals["eyes"], np.float32)
         self.refiner, self.notes = None, ["Without pre-training: everything was learnt from this subject."] * (not state["pretrained"])
         if state["refiner"] is not None:

@@ -9,6 +9,7 @@ import numpy as np
 ROWS = slice(3, 13)  # of a window's 16 at 50 Hz: 100 ms before and after the frame
 STEPS = 5  # of 40 ms
 COMPONENTS = 6
+MOTIONS = 4
 FOLDS = 5
 RIDGES = np.geomspace(1e-3, 1e3, 13)  # penalties a frame; inputs have unit variance
 
@@ -17,8 +18,10 @@ RIDGES = np.geomspace(1e-3, 1e3, 13)  # penalties a frame; inputs have unit vari
 class RidgeMotion:
     """expression = mean + (inputs - center) / spread @ weights; inputs are the windows' principal components in 40 ms steps.
 
-    Few inputs, since there are as few as 125 frames to learn from.  On cnn2, over ten training windows of 5 s, the lip aperture of
-    the 12 s test part is predicted with a mean correlation of 0.44; with 12 components of the whole window it is 0.33.
+    Few inputs and few outputs, since there are as few as 125 frames to learn from.  Inputs: on cnn2, over ten training windows of
+    5 s, the lip aperture of the 12 s test part is predicted with a mean correlation of 0.44; with 12 components of the whole window
+    it is 0.33.  Outputs: the main motions of the lips, with all else that goes along with them; what is left of 33 coefficients,
+    guessed one by one, makes faces that no training frame has shown.
     """
 
     basis: np.ndarray
@@ -33,11 +36,17 @@ class RidgeMotion:
         return (inputs @ self.weights + self.mean).astype(np.float32)
 
     @classmethod
-    def fit(cls, features: np.ndarray, expression: np.ndarray) -> RidgeMotion:
-        """Fit on T training frames; each coefficient's ridge is the one with the least error on held-out fifths (blocks in time).
+    def fit(cls, features: np.ndarray, expression: np.ndarray, lips: np.ndarray | None = None) -> RidgeMotion:
+        """Fit on T training frames; each output's ridge is the one with the least error on held-out fifths (blocks in time).
 
-        features [T, 16, C], expression [T, E].  A coefficient that sound does not predict ends near its mean.
+        features [T, 16, C], expression [T, E].  lips [E, L]: what each coefficient adds to the lips' coordinates; the outputs are
+        then the principal components of the lips' motion.  Without it each coefficient is one.  An output that sound does not
+        predict ends near its mean.
         """
+        if lips is not None:
+            scores, back = _main_motions(expression.astype(np.float64), lips)
+            found = cls.fit(features, scores)
+            return cls(found.basis, found.center, found.spread, found.weights @ back, found.mean @ back + expression.mean(0))
         rows = features.reshape(-1, features.shape[-1]).astype(np.float64)
         basis = np.linalg.eigh(np.cov(rows.T))[1][:, ::-1][:, :COMPONENTS]
         flat = _reduce(features, basis)
@@ -62,6 +71,14 @@ class RidgeMotion:
     def from_state(cls, state: dict[str, list]) -> RidgeMotion:
         """Inverse of `state`."""
         return cls(**{name: np.array(value, np.float64) for name, value in state.items()})
+
+
+def _main_motions(expression: np.ndarray, lips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Principal components of the lips' motion [T, MOTIONS], and the expression [MOTIONS, E] that goes with each in the mean."""
+    centred = expression - expression.mean(0)
+    u, s, _ = np.linalg.svd(centred @ lips, full_matrices=False)
+    scores = u[:, :MOTIONS] * s[:MOTIONS]
+    return scores, np.linalg.lstsq(scores, centred, rcond=None)[0]
 
 
 def _reduce(features: np.ndarray, basis: np.ndarray) -> np.ndarray:

@@ -58,8 +58,8 @@ class MotionModel:
             )
         return torch.from_numpy(np.ascontiguousarray(features, np.float32))[None]
 
-    def calibrate(self, features: np.ndarray, expression: np.ndarray) -> CalibratedMotion:
-        """Fit to one speaker's training frames: features [T, 16, C], tracked expression [T, E].
+    def calibrate(self, features: np.ndarray, expression: np.ndarray, lips: np.ndarray | None = None) -> CalibratedMotion:
+        """Fit to one speaker's training frames: features [T, 16, C], tracked expression [T, E], lips as in RidgeMotion.fit.
 
         Raises UserError for features of another kind or another number of expressions than the model was trained with.
         """
@@ -73,7 +73,7 @@ class MotionModel:
         inputs = (inputs - center) / spread
         gram = inputs.T @ inputs + RIDGE * len(inputs) * np.eye(inputs.shape[1])
         weights = np.linalg.solve(gram, inputs.T @ (expression - mean))
-        return CalibratedMotion(self, RidgeMotion.fit(features, expression), center, spread, weights, mean)
+        return CalibratedMotion(self, RidgeMotion.fit(features, expression, lips), center, spread, weights, mean)
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -127,19 +127,20 @@ class CalibratedMotion:
 
 
 def fit_motion(
-    run: Path | None, feature_name: str, features: np.ndarray, expression: np.ndarray
+    run: Path | None, feature_name: str, features: np.ndarray, expression: np.ndarray, lips: np.ndarray | None = None
 ) -> CalibratedMotion | RidgeMotion:
-    """A predictor of motion for one subject's training frames: features [T, 16, C] of unit variance, expression [T, E].
+    """A predictor of motion for one subject's training frames: features [T, 16, C] of unit variance, expression [T, E], lips as
+    in RidgeMotion.fit.
 
     run: folder of `d3talker motion train`, or None for ridge regression on this subject alone.  Raises UserError where
     the run is missing, or hears other features than `feature_name`.
     """
     if run is None:
-        return RidgeMotion.fit(features, expression)
+        return RidgeMotion.fit(features, expression, lips)
     model = MotionModel.load(run)
     if model.feature_name != feature_name:
         raise UserError(f"{run} hears {model.feature_name} features, the subject has {feature_name}; train another")
-    return model.calibrate(features, expression)
+    return model.calibrate(features, expression, lips)
 
 
 def motion_from_state(state: dict[str, Any]) -> CalibratedMotion | RidgeMotion:

@@ -161,11 +161,12 @@ class Adaptation(Loop):
 
 
 def train_identity(
-    config: Config, subject: Subject, frames: Sequence[Frame], out: Path, seed: int, general: Path | None = None
+    config: Config, subject: Subject, frames: Sequence[Frame], out: Path, seed: int, general: Path | None = None,
+    motion: Path | None = None,
 ) -> tuple[float, bool]:
     """Adapt to `frames` of a subject in the folder `out`, or go on there, or find it done.
 
-    general: folder of a finished pre-training.  Returns the seconds of training steps (reading data and saving left
+    general: folder of a finished pre-training; motion: folder of `d3talker motion train`.  Returns the seconds of training steps (reading data and saving left
     out), and whether it was done before.
     """
     if (out / CHECKPOINT).exists():
@@ -174,7 +175,7 @@ def train_identity(
             return state["seconds"], True
     device = device_of(config)
     adaptation = Adaptation(
-        config, load_views(subject, frames, device), training_signals(subject, frames, config.signals, device),
+        config, load_views(subject, frames, device), training_signals(subject, frames, config.signals, device, motion),
         load_priors(subject, frames, device), out, seed, device, None if general is None else load_general(general),
     )
     adaptation.run()

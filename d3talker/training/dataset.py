@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from d3talker.config import SignalConfig
 from d3talker.errors import UserError
 from d3talker.motion.audio_to_motion import RidgeMotion
 from d3talker.motion.head import embedded_head
+from d3talker.motion.model import CalibratedMotion, fit_motion
 from d3talker.motion.pncc import canonical, pncc
 from d3talker.progress import track
 from d3talker.subject.action_units import BLINK_MAX, read_action_units
@@ -137,7 +139,7 @@ class TrainingSignals:
     drive: Drive
     identity: np.ndarray
     statistics: AudioStatistics
-    motion: RidgeMotion
+    motion: RidgeMotion | CalibratedMotion
     eyes: np.ndarray
     feature_name: str
 
@@ -148,9 +150,12 @@ class TrainingSignals:
 
 
 def training_signals(
-    subject: Subject, frames: Sequence[Frame], config: SignalConfig, device: torch.device
+    subject: Subject, frames: Sequence[Frame], config: SignalConfig, device: torch.device, motion: Path | None = None
 ) -> TrainingSignals:
-    """Signals of the training frames: motion as tracked, and the regression that predicts it from sound at test time."""
+    """Signals of the training frames: motion as tracked, and what predicts it from sound at test time.
+
+    motion: folder of `d3talker motion train`; without it the prediction is learnt from these frames alone.
+    """
     rows = [frame.aud_id for frame in frames]
     name = subject.feature_name(config.features)
     features = _rows(subject.features(name), rows, f"audio features of {subject.root}")
@@ -159,7 +164,10 @@ def training_signals(
     statistics = AudioStatistics.of(features)
     audio = statistics.apply(features)
     signals = drive(subject.identity(), expression, audio, eyes, config, device)
-    return TrainingSignals(signals, subject.identity(), statistics, RidgeMotion.fit(audio, expression), eyes, name)
+    basis = embedded_head().landmark_basis()[2]
+    lips = basis[:, 48:, :2].reshape(len(basis), -1)
+    predictor = fit_motion(motion, name, audio, expression, lips)
+    return TrainingSignals(signals, subject.identity(), statistics, predictor, eyes, name)
 
 
 def _rows(values: np.ndarray, rows: Sequence[int], what: str) -> np.ndarray:

@@ -35,3 +35,15 @@ def test_state_survives_json(clip) -> None:
     fitted = RidgeMotion.fit(*clip)
     again = RidgeMotion.from_state(json.loads(json.dumps(fitted.state())))
     np.testing.assert_array_equal(fitted.predict(clip[0]), again.predict(clip[0]))
+
+
+def test_main_lip_motions_carry_the_rest_along_and_stay_among_seen_faces(clip) -> None:
+    features, expression = clip
+    rng = np.random.default_rng(1)
+    whole = np.concatenate([expression[:, :1], 2 * expression[:, :1] + 1, rng.normal(size=(400, 5))], 1)
+    lips = np.zeros((7, 6))
+    lips[0], lips[1] = rng.normal(size=6), rng.normal(size=6)
+    predicted = RidgeMotion.fit(features[:200], whole[:200], lips).predict(features[200:])
+    assert np.corrcoef(predicted[:, 0], whole[200:, 0])[0, 1] > 0.97
+    np.testing.assert_allclose(predicted[:, 1], 2 * predicted[:, 0] + 1, atol=0.05)
+    assert predicted[:, 2:].std() < 0.3
