@@ -60,7 +60,7 @@ class BenchConfig:
     predictions: tuple[str, ...] = ()
     """Predictions of other codes (`d3talker import`, `run`), any depth of folders: SECONDS=FOLDER, for their budget."""
     metrics: tuple[str, ...] = DEFAULT_METRICS
-    """What is measured; asking for more later computes only that which is new."""
+    """What is measured; asking for more later scores the frames again, and trains nothing."""
     weights: Path | None = None
     """Folder with metric weights (LPIPS, SyncNet); others are looked for in the cache, see `d3talker doctor`."""
     shared_machine: bool = False

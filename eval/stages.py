@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +18,7 @@ from d3talker.errors import UserError
 from d3talker.files import atomic_folder
 from d3talker.predictions import Predictions
 from d3talker.subject.layout import Subject
+from d3talker.weights import ENVIRONMENT
 from eval import protocol
 from eval.jobs import Pretraining, Task
 from eval.metrics.result import MetricResult
@@ -64,14 +67,16 @@ class ModelStages:
         from d3talker.training.pretrain import CHECKPOINT, pretrain
 
         set_aside_damaged(out / CHECKPOINT)
-        return pretrain(pretraining.config, pretraining.subjects, out, seed)[0]
+        with weights_at(self.weights):
+            return pretrain(pretraining.config, pretraining.subjects, out, seed)[0]
 
     def train(self, task: Task, out: Path, seed: int, general: Path | None) -> float:
         from d3talker.training.adapt import CHECKPOINT, train_identity
 
         set_aside_damaged(out / CHECKPOINT)
         frames = self.protocol.train(task.subject, task.job.budget)
-        return train_identity(_config(task), task.subject, frames, out, seed, general=general)[0]
+        with weights_at(self.weights):
+            return train_identity(_config(task), task.subject, frames, out, seed, general=general)[0]
 
     def render(self, task: Task, run: Path | None, out: Path) -> None:
         test = self.protocol.test(task.subject)
@@ -137,6 +142,21 @@ def footnotes(config: Config) -> list[str]:
         "video": "Blinks are those of the test video, as in the official codes.",
     }[config.signals.eyes])
     return notes
+
+
+@contextmanager
+def weights_at(folder: Path | None) -> Iterator[None]:
+    """Let training find the refiner's perceptual network where the metrics find theirs."""
+    before = os.environ.get(ENVIRONMENT)
+    if folder is not None:
+        os.environ[ENVIRONMENT] = str(folder)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[ENVIRONMENT] = before
+        elif folder is not None:
+            del os.environ[ENVIRONMENT]
 
 
 def set_aside_damaged(path: Path) -> None:
