@@ -19,7 +19,7 @@ def float_constants(path: Path) -> dict[str, np.ndarray]:
     TensorProto: dtype = 1, tensor_shape = 2, tensor_content = 4, float_val = 5; TensorShapeProto.dim = 2 (size = 1).
     Raises UserError when the file is no such graph.
     """
-    data = memoryview(np.memmap(path, np.uint8, "r")) if path.stat().st_size else memoryview(b"")
+    data = memoryview(np.memmap(path, np.uint8, "r") if path.stat().st_size else b"")  # type: ignore[arg-type]
     constants = {}
     try:
         for number, node in _fields(data):
@@ -52,13 +52,16 @@ def _constant(node: memoryview) -> tuple[str, np.ndarray] | None:
 
 
 def _tensor(message: memoryview) -> np.ndarray | None:
-    kind, shape, content, values = 0, [], None, []
+    kind: int | memoryview = 0
+    shape: list[int] = []
+    content: int | memoryview | None = None
+    values = []
     for number, part in _fields(message):
         if number == 1:
             kind = part
         elif number == 2 and isinstance(part, memoryview):
             dims = [dim for field, dim in _fields(part) if field == 2 and isinstance(dim, memoryview)]
-            shape = [dict(_fields(dim)).get(1, 0) for dim in dims]
+            shape = [int(dict(_fields(dim)).get(1, 0)) for dim in dims]  # type: ignore[arg-type]
         elif number == 4:
             content = part
         elif number == 5 and isinstance(part, memoryview):
