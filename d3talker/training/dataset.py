@@ -18,9 +18,9 @@ from d3talker.motion.head import embedded_head
 from d3talker.motion.model import CalibratedMotion, fit_motion
 from d3talker.motion.pncc import canonical, pncc
 from d3talker.progress import track
+from d3talker.signals import window
 from d3talker.subject.action_units import BLINK_MAX, read_action_units
 from d3talker.subject.layout import Frame, Subject
-from d3talker.signals import window
 from d3talker.subject.palette import Label
 from d3talker.talker import Camera, Signals
 

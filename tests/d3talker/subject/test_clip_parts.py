@@ -40,7 +40,7 @@ def test_head_crops_stay_whole_and_wide_shots_are_cut():
     wide = np.stack([landmarks((1300 + t, 400), 1100) for t in range(60)])
     wide[5] = np.nan
     crop = choose_crop(Scan(wide, 1080, 1920))
-    assert 300 < crop.side < 700 and 0 <= crop.x and crop.x + crop.side <= 1920 and 0 <= crop.y and crop.y + crop.side <= 1080
+    assert 300 < crop.side < 700 and crop.x >= 0 and crop.x + crop.side <= 1920 and crop.y >= 0 and crop.y + crop.side <= 1080
     inside = crop.map(wide[~np.isnan(wide[:, 0, 0])], 512)
     assert inside.min() > 0 and inside.max() < 512 and 0.3 < np.ptp(inside[0, :, 0]) / 512 < 0.7
 

@@ -75,7 +75,7 @@ def test_every_layout_is_known_and_loads(layout, tmp_path):
     report = inspect(make(tmp_path / "x"))
     assert len(report.missing) == 1 and "motion/" in report.missing[0]  # the official codes have no such thing
     assert maker in report.facts["made by"] and colours in report.facts["palette"] and split in report.facts["split"]
-    assert report.facts["audio features"].startswith("deepspeech") and "22 rows" in report.facts["au.csv"] or split in ("301", "half")
+    assert (report.facts["audio features"].startswith("deepspeech") and "22 rows" in report.facts["au.csv"]) or split in ("301", "half")
     assert ("teeth_mask" in report.facts) == (layout == "instag") == ("sapiens/depth" in report.facts)
     subject = Subject(tmp_path / "x")  # what inspect calls ready loads without conversion
     assert subject.features().shape[1:] == (16, 29) and subject.landmarks([0]).shape == (1, 68, 2)
