@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from d3talker.config import Config
 from d3talker.errors import UserError
@@ -52,4 +53,5 @@ def same_setting(name: str) -> list[str]:
 
 def ablated(config: Config, name: str) -> Config:
     """The configuration with the switches of the row called `name`; raises UserError that lists the names."""
-    return replace(config, ablation=replace(config.ablation, **ablation(name).switches))
+    switches: dict[str, Any] = dict(ablation(name).switches)
+    return replace(config, ablation=replace(config.ablation, **switches))

@@ -247,8 +247,9 @@ class Config:
 PAPER = Config()
 MINI = replace(
     PAPER,
-    gaussians=replace(PAPER.gaussians, start="mesh", face_points=4000, mouth_points=800, max_points=6000, means_lr=3.2e-4, sh_lr=1e-2, scale_lr=1e-2,
-        quat_lr=4e-3,
+    gaussians=replace(
+        PAPER.gaussians, start="mesh", face_points=4000, mouth_points=800, max_points=6000, means_lr=3.2e-4, sh_lr=1e-2,
+        scale_lr=1e-2, quat_lr=4e-3,
     ),
     density=replace(PAPER.density, start=300, every=100, reset_every=100000),
     # A tenth of the steps takes several times the rates; InsTaG's leave the mouth shut after a thousand steps.

@@ -63,9 +63,10 @@ def packages() -> list[Finding]:
         ("syncnet_python", "syncnet-python", "official Sync mode", "pip install '.[sync]'"),
     ]
     return [
-        Finding(f"{module} ({purpose})", there, _version(package) if there else f"in the checkout run: {how}" if "'." in how else how)
+        Finding(f"{module} ({purpose})", True, _version(package))
+        if importlib.util.find_spec(module) is not None
+        else Finding(f"{module} ({purpose})", False, f"in the checkout run: {how}" if how.startswith("pip") else how)
         for module, package, purpose, how in wanted
-        for there in [importlib.util.find_spec(module) is not None]
     ]
 
 
@@ -90,7 +91,8 @@ def codecs() -> list[Finding]:
     found = []
     for name, purpose in (("ffv1", "lossless predictions"), ("libx264", "videos to look at"), ("aac", "their sound")):
         there = name in av.codecs_available
-        found.append(Finding(f"{name} ({purpose})", there, f"PyAV {av.__version__}" if there else "pip install --force-reinstall av"))
+        text = f"PyAV {av.__version__}" if there else "pip install --force-reinstall av"
+        found.append(Finding(f"{name} ({purpose})", there, text))
     return found
 
 

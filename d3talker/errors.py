@@ -14,7 +14,9 @@ class MissingExtra(UserError):
     """An optional dependency is absent; the message holds its install command."""
 
     def __init__(self, module: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs '{module}', which is not installed; in the d3talker checkout run: pip install '.[{extra}]'")
+        super().__init__(
+            f"{purpose} needs '{module}', which is not installed; in the d3talker checkout run: pip install '.[{extra}]'"
+        )
         self.module, self.extra = module, extra
 
 

@@ -42,7 +42,8 @@ class Deformation(NamedTuple):
     def __add__(self, other: object) -> Deformation:
         """Eq. 8: the two fields' predictions are added."""
         assert isinstance(other, Deformation)
-        return Deformation(*(a if b is None else b if a is None else a + b for a, b in zip(self, other, strict=True)))
+        rest = [a if b is None else b if a is None else a + b for a, b in zip(self[1:], other[1:], strict=True)]
+        return Deformation(self.means + other.means, *rest)
 
 
 class DeformationField(nn.Module):
@@ -70,8 +71,9 @@ class DeformationField(nn.Module):
         self.from_position = nn.Linear(encoded, hidden, bias=False)
         self.from_signal = nn.Linear(width, hidden, bias=False)
         self.from_eyes = nn.Linear(EYE_WIDTH, hidden, bias=False)
-        self.decoder = nn.Sequential(nn.ReLU(), mlp(hidden, hidden, sum(OUTPUTS[name] for name in self.attributes)))
-        last = self.decoder[1][-1]
+        layers = mlp(hidden, hidden, sum(OUTPUTS[name] for name in self.attributes))
+        self.decoder = nn.Sequential(nn.ReLU(), layers)
+        last = layers[-1]
         assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)  # a field starts as no deformation at all
 

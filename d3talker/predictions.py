@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -71,7 +71,7 @@ class PredictionsWriter:
     ) -> None:
         self._out = atomic_folder(out)
         self._audio = audio
-        self._facts = {
+        self._facts: dict[str, Any] = {
             "method": method, "subject": subject, "setting": setting, "first_img_id": first_img_id,
             "torso_mode": torso_mode, "source": source, "lossless": lossless, "notes": notes or [],
             "checks": checks or [],
@@ -144,7 +144,8 @@ class Predictions:
     def frames(self) -> Iterator[np.ndarray]:
         """Yield uint8 RGB frames [H, W, 3]; raises UserError when their number differs from the manifest's."""
         count = 0
-        for count, frame in enumerate(read_frames(self.root / FRAMES), 1):
+        for frame in read_frames(self.root / FRAMES):
+            count += 1
             yield frame
         if count != self.manifest.frames:
             raise UserError(f"{self.root / FRAMES} holds {count} frames, its manifest says {self.manifest.frames}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 from rich.console import Console
@@ -47,7 +47,9 @@ class Bar:
         """Advance by `count`, optionally replacing the status text."""
         self.done += count
         if self._rich is not None:
-            self._rich.update(self._task, advance=count, **({"status": status} if status else {}))
+            if status:
+                self._rich.update(self._task, status=status)
+            self._rich.advance(self._task, count)
         elif time.monotonic() - self._said > PLAIN_EVERY_S:
             self._said = time.monotonic()
             print(f"{self.title}: {self.done}/{self.total or '?'} {status}".rstrip(), file=sys.stderr, flush=True)
@@ -64,7 +66,7 @@ class Bar:
 
 def track(items: Iterable[T], title: str, total: int | None = None) -> Iterator[T]:
     """Iterate over `items` with a bar."""
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     with Bar(title, total) as bar:
         for item in items:

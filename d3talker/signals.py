@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,7 +17,7 @@ AUDIO_ROWS, AUDIO_COLUMNS = 16, 29  # DeepSpeech windows of the field
 def mlp(*widths: int) -> nn.Sequential:
     """Bias-free linear layers with ReLU between them (InsTaG)."""
     layers: list[nn.Module] = []
-    for wide_in, wide_out in zip(widths[:-1], widths[1:], strict=True):
+    for wide_in, wide_out in pairwise(widths):
         layers += [nn.Linear(wide_in, wide_out, bias=False), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers[:-1])
 
@@ -27,7 +29,7 @@ class DifferenceEncoder(nn.Module):
         super().__init__()
         channels = (3, *config.pncc_channels)
         layers: list[nn.Module] = []
-        for wide_in, wide_out in zip(channels[:-1], channels[1:], strict=True):
+        for wide_in, wide_out in pairwise(channels):
             layers += [nn.Conv2d(wide_in, wide_out, 3, stride=2, padding=1), nn.LeakyReLU(0.02, inplace=True)]
         side = config.pncc_size // 2 ** len(config.pncc_channels)
         self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels[-1] * side * side, config.width))
@@ -75,7 +77,8 @@ class MotionEncoder(nn.Module):
 class AudioEncoder(nn.Module):
     """Audio branch up to F_A: a window of audio features [window, 16, 29] -> [width].
 
-    Convolutions along each row block, then attention over the window (AD-NeRF's AudioNet and AudioAttNet; InsTaG motion_net.py:29-86).
+    Convolutions along each row block, then attention over the window (AD-NeRF's AudioNet and AudioAttNet; InsTaG
+    motion_net.py:29-86).
     """
 
     def __init__(self, config: SignalConfig, columns: int = AUDIO_COLUMNS) -> None:
@@ -83,14 +86,14 @@ class AudioEncoder(nn.Module):
         channels = (columns, 32, 32, 64, 64)
         self.convolutions = nn.Sequential(*[
             layer
-            for wide_in, wide_out in zip(channels[:-1], channels[1:], strict=True)
+            for wide_in, wide_out in pairwise(channels)
             for layer in (nn.Conv1d(wide_in, wide_out, 3, stride=2, padding=1), nn.LeakyReLU(0.02, inplace=True))
         ])
         self.head = nn.Sequential(nn.Linear(64, 64), nn.LeakyReLU(0.02, inplace=True), nn.Linear(64, config.width))
         widths = (config.width, 16, 8, 4, 2, 1)
         self.attention = nn.Sequential(*[
             layer
-            for wide_in, wide_out in zip(widths[:-1], widths[1:], strict=True)
+            for wide_in, wide_out in pairwise(widths)
             for layer in (nn.Conv1d(wide_in, wide_out, 3, padding=1), nn.LeakyReLU(0.02, inplace=True))
         ])
         self.weights = nn.Linear(config.audio_window, config.audio_window)

@@ -19,7 +19,7 @@ from d3talker.gaussians import Gaussians
 from d3talker.motion.model import motion_from_state
 from d3talker.predictions import PredictionsWriter
 from d3talker.progress import track
-from d3talker.refiner import Refiner
+from d3talker.refiner import Refiner, fast_layout
 from d3talker.subject.action_units import read_action_units
 from d3talker.subject.layout import Frame, Subject
 from d3talker.subject.sound import clip_sound
@@ -49,11 +49,12 @@ class TrainedTalker:
         self.statistics = AudioStatistics(**signals["statistics"])
         self.motion = motion_from_state(signals["motion"])
         self.eyes = np.array(signals["eyes"], np.float32)
-        self.refiner, self.notes = None, ["Without pre-training: everything was learnt from this subject."] * (not state["pretrained"])
+        self.refiner: Refiner | None = None
+        self.notes = [] if state["pretrained"] else ["Without pre-training: everything was learnt from this subject."]
         if state["refiner"] is not None:
             self.refiner = Refiner(state["size"][0], self.config.refiner)
             self.refiner.load_state_dict(state["refiner"]["refiner"])
-            self.refiner.to(self.device, memory_format=torch.channels_last).eval().requires_grad_(False)
+            fast_layout(self.refiner.to(self.device)).eval().requires_grad_(False)
             self.notes += [note for note in [state["refiner"]["note"]] if note]
         else:
             self.notes.append("Without the coarse-to-fine refiner.")
@@ -98,10 +99,10 @@ class TrainedTalker:
     def frame(self, signals: Drive, index: int, camera: Camera, back: Tensor) -> Tensor:
         """One coarse frame, float32 [H, W, 3] in [0, 1], over `back` [H, W, 3]."""
         encoded = self.talker.encode(signals.at(index))
-        layers = [
+        face, mouth = (
             self.talker.draw(r, camera, total(self.talker.deformations(r, encoded, self.anchors[r]))) for r in REGIONS
-        ]
-        return compose(*layers, back).clamp(0, 1)
+        )
+        return compose(face, mouth, back).clamp(0, 1)
 
 
 def render_self(trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], out: Path, notes: list[str]) -> None:

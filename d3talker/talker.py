@@ -77,7 +77,7 @@ class Identity(nn.Module):
         super().__init__()
         f, width = config.fields, config.signals.width
         self.register_buffer("eye_floor", torch.tensor(eye_floor))
-        self.gaussians = nn.ModuleDict(dict(gaussians))
+        self.gaussians = nn.ModuleDict({str(region): part for region, part in gaussians.items()})
         self.fields = nn.ModuleDict(
             {r: build_field(r, f, width, f.individual_hidden, config.ablation.attributes) for r in REGIONS}
         )
@@ -135,7 +135,7 @@ class Talker(nn.Module):
         g = self.gaussians(region)
         delta = delta or Deformation(torch.zeros_like(g.means))
         means = g.means + delta.means
-        sh = g.sh
+        sh: Tensor = g.sh
         if delta.sh is not None:
             sh = torch.cat([sh[:, :1] + delta.sh[:, None], sh[:, 1:]], 1)
         center = -camera.viewmat[:3, :3].T @ camera.viewmat[:3, 3]

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -137,11 +138,13 @@ class VideoWriter:
         name, pixels, sound, options = CODECS[self.codec]
         self._shape = frame.shape
         height, width = self._even(frame).shape[:2]
-        self._stream = self._container.add_stream(name, rate=Fraction(self.fps).limit_denominator(1001), options=options)
-        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, pixels
-        self._sound = None
+        rate = Fraction(self.fps).limit_denominator(1001)
+        stream = cast(av.VideoStream, self._container.add_stream(name, rate=rate, options=options))
+        stream.width, stream.height, stream.pix_fmt = width, height, pixels
+        self._stream = stream
+        self._sound: av.AudioStream | None = None
         if self.audio is not None:
-            self._sound = self._container.add_stream(sound, rate=self.rate, layout="mono")
+            self._sound = cast(av.AudioStream, self._container.add_stream(sound, rate=self.rate, layout="mono"))
 
     def _even(self, frame: np.ndarray) -> np.ndarray:
         if self.codec == "ffv1":

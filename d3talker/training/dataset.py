@@ -55,8 +55,9 @@ def load_views(subject: Subject, frames: Sequence[Frame], device: torch.device) 
         backs.append(torch.from_numpy(subject.torso_over_background(frame.img_id)))
         head.append(torch.from_numpy((labels == Label.FACE) | (labels == Label.HAIR)))
         mouth.append(torch.from_numpy(labels == Label.MOUTH))
+    pictures, behind, heads, mouths = (torch.stack(part).to(device) for part in (images, backs, head, mouth))
     return Views(
-        *(torch.stack(part).to(device) for part in (images, backs, head, mouth)),
+        pictures, behind, heads, mouths,
         torch.from_numpy(lip_boxes(subject.landmarks([frame.img_id for frame in frames]), subject.size)),
         torch.from_numpy(Subject.viewmats(frames)).float().to(device), torch.from_numpy(subject.K).float().to(device),
     )

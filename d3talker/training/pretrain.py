@@ -90,6 +90,7 @@ class Pretraining(Loop):
         self.visits = [0] * len(self.talkers)
 
     def train_step(self) -> Parts:
+        assert self.optimizer is not None
         k = int(torch.randint(len(self.people), (1,), generator=self.generator))
         views = self.people[k].views
         index = int(torch.randint(len(views), (1,), generator=self.generator))
@@ -121,7 +122,8 @@ class Pretraining(Loop):
     def _loss(self, k: int, index: int) -> tuple[Tensor, Parts]:
         """Eq. 12 for identity k, but for the refiner's part."""
         talker, person, weights = self.talkers[k], self.people[k], self.config.loss
-        delta, contrast = None, {}
+        delta: Deformation | None = None
+        contrast: dict[str, Tensor] = {}
         if self.step >= self.config.pretrain.warmup:
             delta, contrast = self._deform(k, index)
         if self.stage == "face":

@@ -20,7 +20,7 @@ FACE_PARTS = ("skin", "lips", "eye", "lid_rim")  # where the fitted model is clo
 
 @dataclass(frozen=True)
 class Priors:
-    """depth [T, H, W], in any unit, larger is farther, NaN where unknown; normals [T, H, W, 3], unit, camera axes, 0 where unknown."""
+    """depth [T, H, W], any unit, larger is farther, NaN = unknown; normals [T, H, W, 3], unit, camera axes, 0 = unknown."""
 
     depth: Tensor
     normals: Tensor
@@ -47,7 +47,8 @@ def _read_sapiens(subject: Subject, img_id: int) -> tuple[np.ndarray, np.ndarray
     found = _sapiens(subject, "depth", img_id)
     depth = read_npy(found[0]).astype(np.float32) if found else np.full((height, width), np.nan, np.float32)
     normals = read_npy(_sapiens(subject, "normal", img_id)[0]).astype(np.float32)
-    depth, normals = (cv2.resize(part, (width, height), interpolation=cv2.INTER_NEAREST) for part in (depth, normals))
+    depth = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST).astype(np.float32)
+    normals = cv2.resize(normals, (width, height), interpolation=cv2.INTER_NEAREST).astype(np.float32)
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
     return depth, np.where(length > 0.5, normals / np.maximum(length, 1e-6), 0).astype(np.float32)
 
@@ -64,7 +65,7 @@ def _render(subject: Subject, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     seen = raster.triangle[0] >= 0
     known = seen & model.region_mask(*FACE_PARTS)[model.triangles].all(1)[np.maximum(raster.triangle[0], 0)]
     normals = raster.interpolate(model.normals(vertices) @ view[:3, :3].T, model.triangles)[0]
-    normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
+    normals = normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
     return (
         np.where(known, raster.depth[0], np.nan).astype(np.float32),
         np.where(known[..., None], normals, 0).astype(np.float32),
