@@ -104,10 +104,17 @@ class Subject:
 
     @cached_property
     def data_hash(self) -> str:
-        """SHA-256 over the files that decide a result: transforms, sound, and every ground-truth image."""
-        files = [self.layout.transforms("train"), self.layout.transforms("val"), self.layout.audio]
-        files += [self.gt_path(f.img_id) for f in self.frames("train") + self.frames("val")]
-        return sha256_json([[p.name, sha256_file(self._need(p))] for p in files])
+        """SHA-256 over everything that can change a result: poses, sound, features, motion, eyes, and all images of all frames."""
+        layout = self.layout
+        files = [self._need(p) for p in (layout.transforms("train"), layout.transforms("val"), layout.audio)]
+        optional = [layout.background, layout.action_units, layout.identity, layout.expression]
+        optional += [self.root / name for names in FEATURES.values() for name in names]
+        for frame in self.frames("train") + self.frames("val"):
+            files.append(self._need(self.gt_path(frame.img_id)))
+            optional += [layout.image(folder, frame.img_id, ".png") for folder in ("parsing", "torso_imgs")]
+            optional.append(layout.image("ori_imgs", frame.img_id, ".lms"))
+        files += [path for path in optional if path.exists()]
+        return sha256_json([[p.relative_to(self.root).as_posix(), sha256_file(p)] for p in files])
 
     def frames(self, split: str) -> list[Frame]:
         """All rows of transforms_{split}.json, in file order.  split: train | val."""
