@@ -143,7 +143,7 @@ class Stages:
         pictures = {i: f for i, f in enumerate(clip.frames(self.video, self.crop, view)) if i in chosen}
         frames = progress(clip.frames(self.video, self.crop, view), "tracking", self.total)
         corners = find_tracks(frames, {i: pictures[i] for i in chosen}, rough, face, points)
-        return fit_track(points, face, corners, rough, steps=120)
+        return fit_track(points, face, corners, rough, steps=200)
 
     @cached_property
     def tracked(self) -> Track:
