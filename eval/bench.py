@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from baselines.floors import FLOORS
-from d3talker.config import PAPER, PRESETS, Config, Preset
+from d3talker.config import PAPER, Config, Preset, preset_default
 from d3talker.errors import UserError
 from d3talker.files import write_json
 from d3talker.progress import say
@@ -80,15 +80,8 @@ class BenchConfig:
     @classmethod
     def defaults(cls, args: Sequence[str]) -> BenchConfig:
         """The defaults that the preset named in `args` brings."""
-        preset: Preset = cls.preset
-        for index, arg in enumerate(args):
-            name, _, value = arg.partition("=")
-            if name == "--preset":
-                value = value or (args[index + 1] if index + 1 < len(args) else "")
-                if value not in PRESETS:
-                    raise UserError(f"there is no preset '{value}'; choose one of {', '.join(PRESETS)}")
-                preset = value  # type: ignore[assignment]
-        return cls(subjects=tyro.MISSING, out=tyro.MISSING, preset=preset, model=PRESETS[preset])
+        preset, model = preset_default(args, cls.preset)
+        return cls(subjects=tyro.MISSING, out=tyro.MISSING, preset=preset, model=model)
 
 
 def run(config: BenchConfig) -> int:

@@ -95,12 +95,6 @@ def needs_pretraining(name: str) -> bool:
     return set(ablation(name).switches) == {"contrast"}
 
 
-def ablated(config: Config, name: str) -> Config:
-    """The configuration with the switches of one row of Table 4."""
-    switches: dict[str, Any] = dict(ablation(name).switches)
-    return replace(config, ablation=replace(config.ablation, **switches))
-
-
 def start_of(config: Config, base: Config, subjects: Sequence[Subject]) -> Pretraining | None:
     """The pre-training of one row; the row without the refiner shares the full model's, and leaves it out later."""
     if not subjects:

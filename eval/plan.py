@@ -12,13 +12,13 @@ from baselines.adapter import Skip
 from baselines.recipe import Recipe
 from baselines.registry import Registry
 from baselines.spec import BUDGETS, TABLE_4_BUDGET
-from d3talker.ablations import ABLATIONS, ablation
+from d3talker.ablations import ABLATIONS, ablated, ablation
 from d3talker.config import Config
 from d3talker.errors import UserError
 from d3talker.files import sha256_file
 from d3talker.subject.layout import Subject
 from eval.imports import Import
-from eval.jobs import METHOD, Task, ablated, canonical, needs_pretraining, signature, start_of
+from eval.jobs import METHOD, Task, canonical, needs_pretraining, signature, start_of
 from eval.protocol import Protocol
 from eval.records import Job
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from toys import ToySubject
 
-from d3talker.ablations import ABLATIONS
+from d3talker.ablations import ABLATIONS, ablated
 from d3talker.config import PAPER
 from d3talker.errors import UserError
 from eval.imports import Import
-from eval.jobs import Pretraining, ablated, canonical, signature, start_of, training_key, units
+from eval.jobs import Pretraining, canonical, signature, start_of, training_key, units
 from eval.plan import TABLES, Request, Sound, plan
 from eval.protocol import D3_V1
 
