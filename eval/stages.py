@@ -20,6 +20,7 @@ from d3talker.predictions import Predictions
 from d3talker.subject.layout import Subject
 from d3talker.weights import ENVIRONMENT
 from eval import protocol
+from eval.alignment import write_alignment
 from eval.jobs import Pretraining, Task
 from eval.metrics.result import MetricResult
 
@@ -62,6 +63,7 @@ class ModelStages:
     def reference(self, subject: Subject, out: Path) -> None:
         test = self.protocol.test(subject)
         floor("ground-truth")(subject, test, test, out)
+        write_alignment(subject, test, out)
 
     def pretrain(self, pretraining: Pretraining, out: Path, seed: int) -> float:
         from d3talker.training.pretrain import CHECKPOINT, pretrain
