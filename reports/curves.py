@@ -62,7 +62,7 @@ def losses(path: Path, logs: Mapping[str, Path]) -> bool:
                     axis.axvline(place, color=INK, lw=0.5, ls=":")
             axis.set_title(name)
             axis.set_xlabel("step")
-            if all(value > 0 for _, curves, _ in runs.values() for value in curves.get(name, ())):
+            if not any(value <= 0 for _, curves, _ in runs.values() for value in curves.get(name, ())):
                 plain_log(axis)
         handles, titles = figure.axes[0].get_legend_handles_labels()
         if len(runs) > 1:
@@ -89,7 +89,7 @@ def read_log(path: Path) -> tuple[list[float], dict[str, list[float]], list[floa
         log: Any = read_json(path)
         own = [float(step) for step in log["step"]]
         curves = {
-            str(name): [float(value) for value in values]
+            str(name): [float("nan") if value is None else float(value) for value in values]  # a stage without this loss
             for name, values in log["loss"].items() if len(values) == len(own)
         }
     except (UserError, KeyError, TypeError, ValueError, AttributeError):

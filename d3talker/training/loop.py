@@ -90,6 +90,7 @@ class Loop(ABC):
         if self.step % LOG_EVERY == 0:
             self.log["stage"].append(self.stages.index(self.stage))
             self.log["step"].append(self.step)
+            parts = parts | {"gaussians": torch.tensor(self.points)}
             for name in [*self.log["loss"], *(n for n in parts if n not in self.log["loss"])]:
                 values = self.log["loss"].setdefault(name, [None] * (len(self.log["step"]) - 1))
                 values.append(parts[name].item() if name in parts else None)

@@ -72,7 +72,7 @@ def test_contrast_follows_the_ablation(person: Path, other_person: Path, tmp_pat
         CONFIG, pretrain=replace(CONFIG.pretrain, face=26, mouth=26), ablation=replace(CONFIG.ablation, contrast=contrast)
     )
     pretrain(config, subjects(person, other_person), tmp_path, 0)
-    assert set(read_json(tmp_path / "log.json")["loss"]) == {"l1", "dssim", "refined l1"} | logged
+    assert set(read_json(tmp_path / "log.json")["loss"]) == {"l1", "dssim", "refined l1", "gaussians"} | logged
 
 
 def test_adaptation_starts_from_the_shared_parameters(person: Path, finished: Path, tmp_path: Path) -> None:
