@@ -20,6 +20,7 @@ from d3talker.subject.palette import Label
 SCHEMA = 1
 TEST_FRAMES = 301  # InsTaG data_utils/split.py:51-54: the last 25 * 12 + 1 frames are val
 MIN_TRAIN = 50  # frames that must be left for training when the last 301 are the test
+PALETTE_FRAMES = 8
 FEATURES = {  # name -> file, best first; DeepSpeech goes by two names in the official codes (protocol 1.5)
     "deepspeech": ("aud_ds.npy", "aud.npy"),
     "mel": ("aud_mel.npy",),
@@ -171,9 +172,31 @@ class Subject:
         alpha = torso[..., 3:] / 255
         return np.round(torso[..., :3] * alpha + self.background() * (1 - alpha)).astype(np.uint8)
 
+    @cached_property
+    def palette(self) -> str:
+        """Which family's colours parsing/ has, "talkinggaussian" or "adnerf", told by the images themselves."""
+        rows = self.frames("train")
+        some = rows[:: max(1, len(rows) // PALETTE_FRAMES)][:PALETTE_FRAMES]
+        return palette.detect([self._parsing(frame.img_id) for frame in some])
+
     def labels(self, img_id: int) -> np.ndarray:
-        """Parsing as Label values, uint8 [H, W]."""
-        return palette.decode(self._read(self._need(self.layout.image("parsing", img_id, ".png"))))
+        """Parsing as Label values, uint8 [H, W].
+
+        Where the palette paints the mouth as face (AD-NeRF's family), it is what the inner lips (landmarks 60-67) enclose; teeth_mask/,
+        where present, is mouth too (InsTaG scene/dataset_readers.py:244-248).
+        """
+        labels = palette.decode(self._parsing(img_id))
+        if self.palette == "adnerf":
+            lips = np.zeros(labels.shape, np.uint8)
+            cv2.fillPoly(lips, [np.round(self.landmarks([img_id])[0, 60:68]).astype(np.int32)], 1)
+            labels[(lips == 1) & (labels == Label.FACE)] = Label.MOUTH
+        teeth = self.layout.image("teeth_mask", img_id, ".npy")
+        if teeth.exists():
+            labels[read_npy(teeth).astype(bool)] = Label.MOUTH
+        return labels
+
+    def _parsing(self, img_id: int) -> np.ndarray:
+        return self._read(self._need(self.layout.image("parsing", img_id, ".png")))
 
     def mask(self, img_id: int, *labels: Label) -> np.ndarray:
         """True where the pixel shows one of `labels`; bool [H, W]."""
