@@ -138,7 +138,7 @@ def _palette(layout: Layout, report: Report) -> None:
         family, "AD-NeRF, RAD-NeRF, ER-NeRF, GaussianTalker: hair and inner mouth in the face's colour"
     )
     if family == "adnerf" and not (layout.root / "teeth_mask").is_dir():
-        report.notes.append("this palette has no inner mouth, and there is no teeth_mask/: the mouth is what the inner lips' landmarks enclose")
+        report.notes.append("this palette has no inner mouth: what the inner lips enclose is taken for it")
 
 
 def _sound(layout: Layout, report: Report) -> None:

@@ -182,8 +182,8 @@ class Subject:
     def labels(self, img_id: int) -> np.ndarray:
         """Parsing as Label values, uint8 [H, W].
 
-        Where the palette paints the mouth as face (AD-NeRF's family), it is what the inner lips (landmarks 60-67) enclose; teeth_mask/,
-        where present, is mouth too (InsTaG scene/dataset_readers.py:244-248).
+        Where the palette paints the mouth as face (AD-NeRF's family), it is what the inner lips (landmarks 60-67) enclose;
+        teeth_mask/, where present, is mouth too (InsTaG scene/dataset_readers.py:244-248).
         """
         labels = palette.decode(self._parsing(img_id))
         if self.palette == "adnerf":
@@ -192,7 +192,10 @@ class Subject:
             labels[(lips == 1) & (labels == Label.FACE)] = Label.MOUTH
         teeth = self.layout.image("teeth_mask", img_id, ".npy")
         if teeth.exists():
-            labels[read_npy(teeth).astype(bool)] = Label.MOUTH
+            mask = read_npy(teeth).astype(bool)
+            if mask.shape != labels.shape:
+                raise UserError(f"{teeth} is {mask.shape}, the parsing is {labels.shape}; make it again at the frames' size")
+            labels[mask] = Label.MOUTH
         return labels
 
     def _parsing(self, img_id: int) -> np.ndarray:

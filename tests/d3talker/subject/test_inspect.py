@@ -56,7 +56,7 @@ def instag(root: Path) -> Path:
         (made / "sapiens" / kind / "sapiens_1b").mkdir(parents=True)
         np.save(made / "sapiens" / kind / "sapiens_1b" / "0.npy", np.zeros((4, 4)))
     (made / "teeth_mask").mkdir()
-    np.save(made / "teeth_mask" / "0.npy", np.zeros((4, 4), bool))
+    np.save(made / "teeth_mask" / "0.npy", np.zeros((SIZE, SIZE), bool))
     return made
 
 

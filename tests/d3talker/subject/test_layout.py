@@ -51,6 +51,9 @@ def test_teeth_masks_are_mouth(folder: Path) -> None:
     (folder / "teeth_mask").mkdir(exist_ok=True)
     np.save(folder / "teeth_mask" / "0.npy", teeth)
     assert (Subject(folder).labels(0)[3:5, 3:5] == Label.MOUTH).all()
+    np.save(folder / "teeth_mask" / "0.npy", np.zeros((4, 4), bool))
+    with pytest.raises(UserError, match="make it again at the frames' size"):
+        Subject(folder).labels(0)
 
 
 @pytest.mark.parametrize("name", ["transforms_train.json", "aud.wav", "gt_imgs/0.jpg", "bc.jpg", "parsing/0.png", "torso_imgs/0.png"])
