@@ -107,7 +107,8 @@ class VideoWriter:
         self._stream: av.VideoStream | None = None
 
     def __enter__(self) -> VideoWriter:
-        options = {"movflags": "use_metadata_tags"} if self.codec == "h264" else {}
+        # bitexact: no random ids in the container, so that equal frames make equal files
+        options = {"fflags": "+bitexact", **({"movflags": "use_metadata_tags"} if self.codec == "h264" else {})}
         self._container = av.open(str(self._target.__enter__()), "w", options=options)
         self._container.metadata.update(self._metadata)
         return self

@@ -62,6 +62,16 @@ def test_metadata_comes_back(tmp_path: Path) -> None:
         assert probe(tmp_path / name).metadata["synthetic"] == "true"
 
 
+@pytest.mark.parametrize(("codec", "name"), [("ffv1", "{}.mkv"), ("h264", "{}.mp4")])
+def test_equal_frames_make_equal_files(tmp_path: Path, codec: str, name: str) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    for copy in "ab":
+        with VideoWriter(tmp_path / name.format(copy), codec=codec) as writer:
+            for frame in frames:
+                writer.write(frame)
+    assert (tmp_path / name.format("a")).read_bytes() == (tmp_path / name.format("b")).read_bytes()
+
+
 def test_failed_writing_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="expected uint8"), VideoWriter(tmp_path / "a.mkv", codec="ffv1") as writer:
         writer.write(np.zeros((16, 16, 3), np.uint8))
