@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from baselines.floors import FLOORS
-from d3talker.config import PAPER, Config, Preset, preset_default
+from d3talker.config import PAPER, Config, Preset, check, preset_default
 from d3talker.errors import UserError
 from d3talker.files import write_json
 from d3talker.progress import say
@@ -95,6 +95,7 @@ def run(config: BenchConfig) -> int:
     from eval.warm import warm_up
 
     check_names(config.metrics)
+    check(config.model)
     planned, store = plan(request(config)), Store(config.out)
     device = device_of(config.model).type
     alone = config.executor.kind == "serial" and not config.shared_machine

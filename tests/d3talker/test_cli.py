@@ -32,6 +32,7 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
     (["bench", "--preset", "huge"], "there is no preset 'huge'"),
     (["bench", "--subjects", "nowhere", "--out", "r", "--preset", "mini"], "nowhere is not a folder"),
     (["bench", "--subjects", "nowhere", "--out", "r", "--metrics", "beauty"], "there is no metric 'beauty'"),
+    (["bench", "--subjects", "x", "--out", "r", "--preset", "mini", "--model.schedule.warmup", "9999"], "schedule.warmup (9999)"),
     (["report", "nowhere", "--out", "r"], "nowhere"),
     (["prepare", "nowhere.mp4", "--out", "x"], "nowhere.mp4"),
     (["adapt", "--subject", "nowhere", "--out", "r", "--ablation", "without-talent"], ""),
