@@ -27,10 +27,8 @@ def copy_family(subject: Subject, train: Sequence[Frame], out: Path) -> list[str
 
 def copy_talkinggaussian_colours(subject: Subject, train: Sequence[Frame], out: Path) -> list[str]:
     """The layout of TalkingGaussian and InsTaG; raises UserError when parsing/ hides hair and mouth in the face."""
-    layout = subject.layout
-    parsing = [subject.labels(row.img_id) for row in train[:: max(len(train) // 8, 1)]]
-    if palette.detect([palette.encode(labels) for labels in parsing]) != "talkinggaussian":
-        raise UserError(f"{layout.root / 'parsing'} is in AD-NeRF's colours, which hide hair and mouth; make it again")
+    if subject.palette != "talkinggaussian":
+        raise UserError(f"{subject.root / 'parsing'} is in AD-NeRF's colours, which hide hair and mouth; make it again")
     write_copy(subject, train, out)
     return []
 
