@@ -175,18 +175,18 @@ class Subject:
     @cached_property
     def palette(self) -> str:
         """Which family's colours parsing/ has, "talkinggaussian" or "adnerf", told by the images themselves."""
-        rows = self.frames("train")
-        some = rows[:: max(1, len(rows) // PALETTE_FRAMES)][:PALETTE_FRAMES]
-        return palette.detect([self._parsing(frame.img_id) for frame in some])
+        ids = [frame.img_id for frame in self.frames("train") + self.frames("val")]
+        there = [i for i in ids if self.layout.image("parsing", i, ".png").exists()] or ids[:1]
+        return palette.detect([self._parsing(i) for i in there[:: max(1, len(there) // PALETTE_FRAMES)][:PALETTE_FRAMES]])
 
     def labels(self, img_id: int) -> np.ndarray:
         """Parsing as Label values, uint8 [H, W].
 
-        Where the palette paints the mouth as face (AD-NeRF's family), it is what the inner lips (landmarks 60-67) enclose;
-        teeth_mask/, where present, is mouth too (InsTaG scene/dataset_readers.py:244-248).
+        Where the palette paints the mouth as face (AD-NeRF's family), it is what the inner lips (landmarks 60-67, where
+        there are any) enclose; teeth_mask/, where present, is mouth too (InsTaG scene/dataset_readers.py:244-248).
         """
         labels = palette.decode(self._parsing(img_id))
-        if self.palette == "adnerf":
+        if self.palette == "adnerf" and self.layout.image("ori_imgs", img_id, ".lms").exists():
             lips = np.zeros(labels.shape, np.uint8)
             cv2.fillPoly(lips, [np.round(self.landmarks([img_id])[0, 60:68]).astype(np.int32)], 1)
             labels[(lips == 1) & (labels == Label.FACE)] = Label.MOUTH
