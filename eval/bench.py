@@ -19,7 +19,7 @@ from d3talker.files import write_json
 from d3talker.progress import say
 from eval.executors import ExecutorConfig, executor
 from eval.jobs import METHOD, Task, units
-from eval.plan import TABLES, Plan, Request, Setting, Sound, plan
+from eval.plan import TABLES, HeardMotion, Plan, Request, Setting, Sound, plan
 from eval.protocol import D3_V1
 from eval.store import Overwrite, Store
 
@@ -53,6 +53,8 @@ class BenchConfig:
     """Driving sounds of the cross setting: FILE, or NAME=FILE (A and B are the paper's)."""
     pretrain: tuple[Path, ...] = ()
     """Subjects to pre-train on, once for all; none of --subjects.  Without, everything is learnt in adaptation."""
+    motion: Path | None = None
+    """Folder of a finished `d3talker motion train` on other people; without it each subject's own frames teach its motion."""
     seeds: int = 1
     """How many times each training is repeated with another seed."""
     methods: tuple[str, ...] = (METHOD, *FLOORS)
@@ -125,6 +127,7 @@ def request(config: BenchConfig) -> Request:
         D3_V1, config.model, tuple(Subject(path) for path in config.subjects), parse_tables(config.tables),
         config.budgets, config.ablations, config.settings, config.methods, config.seeds, sounds,
         find_imports(config.predictions, config.budgets, sounds), tuple(Subject(path) for path in config.pretrain),
+        None if config.motion is None else HeardMotion(config.motion),
     )
 
 

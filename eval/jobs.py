@@ -46,7 +46,8 @@ class Task:
     """A job together with what is needed to run it.
 
     config: of our own model, None for others.  audio: the driving sound of the cross setting.  predictions: a finished
-    predictions folder of another code.  pretraining: what the training starts from, if anything.
+    predictions folder of another code.  pretraining: what the training starts from, if anything.  motion: the folder of
+    the audio-to-motion model, if one was given.
     """
 
     job: Job
@@ -55,6 +56,7 @@ class Task:
     audio: Path | None = None
     predictions: Path | None = None
     pretraining: Pretraining | None = None
+    motion: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,12 @@ def start_of(config: Config, base: Config, subjects: Sequence[Subject]) -> Pretr
     return Pretraining(replace(config, ablation=switches), tuple(subjects))
 
 
-def signature(config: Config, pretraining: Pretraining | None) -> dict[str, Any]:
-    """The options that can change a number, as plain data; a pre-training stands there as its key."""
+def signature(config: Config, pretraining: Pretraining | None, motion: str | None = None) -> dict[str, Any]:
+    """The options that can change a number, as plain data; a pre-training stands there as its key, and an audio-to-motion
+    model as the SHA-256 of its checkpoint."""
     value = without(asdict(config), {**NEUTRAL, "pretrain": ALL})
-    return value if pretraining is None else {**value, "pretrain": pretraining.key}
+    start = {} if pretraining is None else {"pretrain": pretraining.key}
+    return {**value, **start, **({} if motion is None else {"motion": motion})}
 
 
 def without(value: dict[str, Any], options: dict[str, tuple[str, ...] | None]) -> dict[str, Any]:

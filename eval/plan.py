@@ -41,6 +41,26 @@ class Sound:
 
 
 @dataclass(frozen=True)
+class HeardMotion:
+    """A finished `d3talker motion train`, which our own model hears its facial motion from."""
+
+    run: Path
+
+    @cached_property
+    def digest(self) -> str:
+        from d3talker.motion.model import CHECKPOINT
+
+        return sha256_file(self.run / CHECKPOINT)
+
+    @cached_property
+    def speakers(self) -> tuple[str, ...]:
+        """Names of those whom it was trained on.  Raises UserError when it is missing or damaged."""
+        from d3talker.motion.model import MotionModel
+
+        return MotionModel.load(self.run).speakers
+
+
+@dataclass(frozen=True)
 class Condition:
     """One block of a table: these methods, and our own model's rows, at one budget in one setting."""
 
@@ -66,6 +86,7 @@ class Request:
     sounds: tuple[Sound, ...] = ()
     imports: tuple[Import, ...] = ()
     pretrain: tuple[Subject, ...] = ()
+    motion: HeardMotion | None = None
 
 
 @dataclass(frozen=True)
@@ -137,13 +158,14 @@ def _own(request: Request, subject: Subject, block: Condition, where: dict[str, 
     for name in canonical(block.ablations):
         config = ablated(request.config, name)
         start = start_of(config, request.config, request.pretrain)
-        options = signature(config, start)
+        options = signature(config, start, request.motion.digest if request.motion else None)
         for seed in range(request.seeds):
             sounds: tuple[Sound | None, ...] = request.sounds if block.setting == "cross" else (None,)
             for sound in sounds:
                 heard: dict[str, Any] = {"audio": sound.name, "source_hash": sound.digest} if sound else {}
                 job = Job(method=METHOD, ablation=name, seed=seed, config=options, **where, **heard)
-                yield Task(job, subject, config, audio=sound.path if sound else None, pretraining=start)
+                audio, motion = sound.path if sound else None, request.motion.run if request.motion else None
+                yield Task(job, subject, config, audio=audio, pretraining=start, motion=motion)
 
 
 def _others(request: Request, subject: Subject, block: Condition, where: dict[str, Any]) -> Iterator[Task]:
@@ -188,6 +210,7 @@ def _check(request: Request) -> None:
     if len({sound.name for sound in request.sounds}) < len(request.sounds):
         raise UserError("two --audio files share a name; give them as NAME=FILE")
     _check_pretraining(request)
+    _check_motion(request)
     _check_methods(request)
 
 
@@ -198,6 +221,16 @@ def _check_pretraining(request: Request) -> None:
     for subject in request.subjects:
         if seen and subject.data_hash in seen:
             raise UserError(f"{subject.root} is both in --subjects and --pretrain; pre-train on other people's videos")
+
+
+def _check_motion(request: Request) -> None:
+    seen = set(request.motion.speakers) if request.motion else set()
+    for subject in request.subjects:
+        if request.motion and subject.name in seen:
+            raise UserError(
+                f"the audio-to-motion model {request.motion.run} was trained on '{subject.name}', one of --subjects; train "
+                "one on other people's videos"
+            )
 
 
 def _check_methods(request: Request) -> None:

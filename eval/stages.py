@@ -78,7 +78,7 @@ class ModelStages:
         set_aside_damaged(out / CHECKPOINT)
         frames = self.protocol.train(task.subject, task.job.budget)
         with weights_at(self.weights):
-            return train_identity(_config(task), task.subject, frames, out, seed, general=general)[0]
+            return train_identity(_config(task), task.subject, frames, out, seed, general, task.motion)[0]
 
     def render(self, task: Task, run: Path | None, out: Path) -> None:
         test = self.protocol.test(task.subject)
@@ -89,11 +89,11 @@ class ModelStages:
         elif task.audio is not None:
             from d3talker.synthesis import render_cross
 
-            render_cross(self._trained(task, run), task.subject, test, task.audio, out, footnotes(_config(task)))
+            render_cross(self._trained(task, run), task.subject, test, task.audio, out, footnotes(_config(task), task.motion))
         else:
             from d3talker.synthesis import render_self
 
-            render_self(self._trained(task, run), task.subject, test, out, footnotes(_config(task)))
+            render_self(self._trained(task, run), task.subject, test, out, footnotes(_config(task), task.motion))
 
     def fps(self, task: Task, run: Path, exclusive: bool) -> MetricResult:
         from d3talker.synthesis import back, camera
@@ -134,11 +134,15 @@ class ModelStages:
         return trained
 
 
-def footnotes(config: Config) -> list[str]:
+def footnotes(config: Config, motion: Path | None = None) -> list[str]:
     """What a reader of the number must know of how it came about."""
     notes = ["Head pose, torso and background of the test frames are the video's own, as in the official codes."]
     if config.signals.motion_source == "tracked":
         notes.append("ORACLE: facial motion was tracked in the test video.")
+    elif motion is not None:
+        from d3talker.motion.model import MotionModel
+
+        notes.append(f"Facial motion comes from sound by a model trained on {', '.join(MotionModel.load(motion).speakers)}.")
     notes.append({
         "loop": "Blinks are the training frames' in a loop.", "still": "The eyes do not blink.",
         "video": "Blinks are those of the test video, as in the official codes.",

@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 from toys import ToySubject
 
+from d3talker import checkpoint
 from d3talker.ablations import ABLATIONS, ablated
 from d3talker.config import PAPER
 from d3talker.errors import UserError
+from d3talker.motion.model import CHECKPOINT, MotionModel
+from d3talker.motion.options import NetworkConfig
+from d3talker.motion.temporal import MotionNetwork
 from eval.imports import Import
 from eval.jobs import Pretraining, canonical, signature, start_of, training_key, units
-from eval.plan import TABLES, Request, Sound, plan
+from eval.plan import TABLES, HeardMotion, Request, Sound, plan
 from eval.protocol import D3_V1
 
 FLOORS = ("ground-truth", "ground-truth-h264", "mean-frame", "nearest-pose")
@@ -143,6 +147,36 @@ def test_imports_stand_where_they_belong(tmp_path):
     imported = [task for task in found.tasks if task.predictions]
     assert [(task.job.method, task.job.subject, task.job.budget) for task in imported] == [("instag", "anna", 10)]
     assert len([text for text in found.left_out if "zoe" in text]) == 1
+
+
+@pytest.fixture
+def motion(tmp_path) -> HeardMotion:
+    network = NetworkConfig(width=4, dilations=(1,))
+    model = MotionModel(MotionNetwork(3, 2, 2, network), network, "mel", ("p1", "ben"))
+    checkpoint.save(tmp_path / "motion" / CHECKPOINT, model.state())
+    return HeardMotion(tmp_path / "motion")
+
+
+def test_another_motion_model_is_another_job_and_another_training(motion):
+    (plain,), (heard,) = (
+        [t for t in plan(ask(subjects=SUBJECTS[:1], motion=m)).tasks if t.config] for m in (None, motion)
+    )
+    assert heard.motion == motion.run and plain.motion is None
+    assert plain.job.key != heard.job.key and training_key(plain.job) != training_key(heard.job)
+    before = heard.job.key
+    checkpoint.save(motion.run / CHECKPOINT, {**checkpoint.load(motion.run / CHECKPOINT), "speakers": ["p1"]})
+    (other,) = (t for t in plan(ask(subjects=SUBJECTS[:1], motion=HeardMotion(motion.run))).tasks if t.config)
+    assert other.job.key != before
+
+
+def test_a_motion_model_that_knows_a_test_subject_is_refused(motion):
+    with pytest.raises(UserError, match="trained on 'ben'"):
+        plan(ask(motion=motion))
+
+
+def test_a_missing_motion_model_is_named(tmp_path):
+    with pytest.raises(UserError, match="nowhere"):
+        plan(ask(motion=HeardMotion(tmp_path / "nowhere")))
 
 
 @pytest.mark.parametrize(("options", "words"), [
