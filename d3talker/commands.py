@@ -109,7 +109,7 @@ class RenderCommand:
 
     def run(self) -> None:
         """Render."""
-        from d3talker.predictions import Predictions, synthetic_mark
+        from d3talker.predictions import Predictions
         from d3talker.subject.layout import Subject
         from d3talker.synthesis import TrainedTalker, render_cross, render_self
         from d3talker.video import VideoWriter
@@ -122,7 +122,7 @@ class RenderCommand:
             render_cross(trained, subject, frames, self.audio, self.out, [])
         made = Predictions(self.out)
         video = self.out / "look.mp4"
-        with VideoWriter(video, codec="h264", audio=made.audio(), metadata=synthetic_mark("d3talker")) as writer:
+        with VideoWriter(video, codec="h264", audio=made.audio(), metadata=made.mark().metadata()) as writer:
             for frame in made.frames():
                 writer.write(frame)
         console.print(f"{made.manifest.frames} frames in {self.out}, to look at: {video}")

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from d3talker.errors import UserError
 from d3talker.files import atomic_folder, read_json, sha256_file, write_json
+from d3talker.mark import Mark, mark_now, read_mark
 from d3talker.video import FPS, VideoWriter, probe, read_audio, read_frames, write_wav
 
 SCHEMA = 1
@@ -81,7 +82,7 @@ class PredictionsWriter:
 
     def __enter__(self) -> PredictionsWriter:
         self._folder = self._out.__enter__()
-        self._video = VideoWriter(self._folder / FRAMES, codec="ffv1", metadata=synthetic_mark(self._facts["method"]))
+        self._video = VideoWriter(self._folder / FRAMES, codec="ffv1", metadata=mark_now(self._facts["method"]).metadata())
         self._video.__enter__()
         return self
 
@@ -116,11 +117,6 @@ class PredictionsWriter:
         write_json(self._folder / MANIFEST, manifest.model_dump())
 
 
-def synthetic_mark(method: str) -> dict[str, str]:
-    """Container metadata that says a video is synthetic and which method made it."""
-    return {"comment": f"synthetic video made by {method} with d3talker", "synthetic": "true", "method": method}
-
-
 class Predictions:
     """Read a predictions folder.  Raises UserError when it is absent, damaged, or of another schema."""
 
@@ -149,6 +145,10 @@ class Predictions:
             yield frame
         if count != self.manifest.frames:
             raise UserError(f"{self.root / FRAMES} holds {count} frames, its manifest says {self.manifest.frames}")
+
+    def mark(self) -> Mark:
+        """What the frames' video says of itself; copies to look at carry it on."""
+        return read_mark(self.root / FRAMES) or Mark((self.manifest.method,))
 
     def audio(self) -> np.ndarray | None:
         """float32 [S] at 16 kHz, or None when the folder has no sound."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from d3talker.predictions import Predictions, synthetic_mark
+from d3talker.mark import joined
+from d3talker.predictions import Predictions
 from d3talker.video import VideoWriter
 from reports.keyframes import fit
 
@@ -16,10 +17,8 @@ BAND = 22
 
 def write_clip(path: Path, predictions: Predictions, audio: np.ndarray | None) -> None:
     """One predictions folder as .mp4; `audio` is the sound that is heard with it."""
-    manifest = predictions.manifest
-    with VideoWriter(
-        path, codec="h264", fps=manifest.fps, audio=audio, metadata=synthetic_mark(manifest.method)
-    ) as writer:
+    fps, mark = predictions.manifest.fps, predictions.mark().metadata()
+    with VideoWriter(path, codec="h264", fps=fps, audio=audio, metadata=mark) as writer:
         for frame in predictions.frames():
             writer.write(frame)
 
@@ -31,12 +30,11 @@ def write_side_by_side(
 
     Frames of another size are brought to the first one's height.
     """
-    methods = ", ".join(clip.manifest.method for clip in clips)
     height = clips[0].manifest.height
     widths = [round(clip.manifest.width * height / clip.manifest.height) for clip in clips]
     heads = [_band(title, width) for title, width in zip(titles, widths)]
     streams: list[Iterator[np.ndarray]] = [clip.frames() for clip in clips]
-    mark = synthetic_mark(methods)
+    mark = joined([clip.mark() for clip in clips]).metadata()
     with VideoWriter(path, codec="h264", fps=clips[0].manifest.fps, audio=audio, metadata=mark) as writer:
         for frames in zip(*streams):
             columns = [np.vstack([head, fit(frame, height, head.shape[1])]) for head, frame in zip(heads, frames)]

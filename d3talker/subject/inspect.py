@@ -1,4 +1,4 @@
-"""`d3talker inspect DIR`: what a subject folder holds, whoever made it, what is missing, and what that stops."""
+"""`d3talker inspect`: what a subject folder holds, what is missing and what that stops; or what a video says of itself."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import tyro
 
 from d3talker.errors import UserError
 from d3talker.files import read_json, read_npy
+from d3talker.mark import video_facts
 from d3talker.subject import palette
 from d3talker.subject.action_units import read_action_units
 from d3talker.subject.complete import complete
@@ -27,10 +28,10 @@ SAMPLES = 5  # parsing images that the palette is judged by
 
 @dataclass(frozen=True)
 class InspectConfig:
-    """Say what a subject folder holds."""
+    """Say what a subject folder holds, or whether a video says that it is synthetic."""
 
     folder: Annotated[Path, tyro.conf.Positional]
-    """A folder in the layout of RAD-NeRF, ER-NeRF, TalkingGaussian, InsTaG, GaussianTalker or d3talker."""
+    """A folder in the layout of RAD-NeRF, ER-NeRF, TalkingGaussian, InsTaG, GaussianTalker or d3talker; or a video."""
     complete: bool = False
     """First make what training here needs and the folder lacks: tracked expression, au.csv, mel features."""
     json: bool = False
@@ -47,11 +48,12 @@ class Report:
 
 
 def run(config: InspectConfig) -> None:
-    """Print the report.  Raises UserError for a path that is no subject folder at all."""
-    if config.complete:
+    """Print the report.  Raises UserError for a path that is neither a subject folder nor a video."""
+    video = config.folder.is_file()
+    if config.complete and not video:
         made = complete(config.folder)
         print(f"made {', '.join(made) or 'nothing: all is there'}", file=sys.stderr)
-    report = inspect(config.folder)
+    report = Report(video_facts(config.folder)) if video else inspect(config.folder)
     if config.json:
         print(json.dumps(vars(report), indent=1, ensure_ascii=False))
         return
@@ -61,7 +63,7 @@ def run(config: InspectConfig) -> None:
     for title, lines in (("missing", report.missing), ("note", report.notes)):
         for line in lines:
             print(f"{title}: {line}")
-    if not report.missing:
+    if not report.missing and not video:
         print("ready for training and testing")
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from d3talker.audio.features import mel_features
 from d3talker.errors import UserError
 from d3talker.files import atomic_folder, read_json, write_json, write_npy
+from d3talker.mark import Mark
 from d3talker.motion.face import FaceModel
 from d3talker.motion.head import embedded_head
 from d3talker.motion.pncc import pncc
@@ -170,8 +171,9 @@ class _Writer:
         scene = Scene(self.face, self.look, self.size)
         write_image(self.layout.background, scene.background)
         landmarks, total = [], len(performance.expression)
+        mark = Mark(("d3talker-synth",)).metadata()  # without a date: same seed, same bytes
         with (
-            VideoWriter(self.folder / f"{self.name}.mp4", codec="h264", audio=audio) as video,
+            VideoWriter(self.folder / f"{self.name}.mp4", codec="h264", audio=audio, metadata=mark) as video,
             ThreadPoolExecutor(2) as pool, Bar(self.name, total) as bar,
         ):
             waiting: list[Future[None]] = []
