@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -21,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "render": ("d3talker.commands", "RenderCommand", "render a trained subject from its own or any other sound"),
     "bench": ("eval.bench", "BenchConfig", "train, render and score; fill a results folder"),
     "evaluate": ("eval.evaluate", "EvaluateConfig", "score a predictions folder or a video"),
+    "demo": ("reports.demo", "DemoConfig", "all of it on synthetic people, in ten minutes, ending in a report"),
     "report": ("reports.report", "ReportConfig", "turn a results folder into tables, figures and HTML"),
     "compare": ("reports.compare", "CompareConfig", "your own predictions beside all methods of a results folder"),
     "import": ("eval.intake", "ImportConfig", "read another method's outputs into a predictions folder"),
@@ -42,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("d3talker: interrupted; run the same command again to go on", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough; what is left in the buffer goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:  # a full disk, a read-only folder: the user's to mend, not a bug
         print(f"d3talker: {error.strerror or error}: {error.filename or 'no file named'}", file=sys.stderr)
         return 2

@@ -13,7 +13,7 @@ from d3talker.errors import UserError, require
 
 
 def test_help_imports_no_torch() -> None:
-    code = "import sys; from d3talker.cli import main; main(['--help']); sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    code = "import sys; from d3talker.cli import main; sys.exit(main(['adapt', '--help'])); sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for name in cli.COMMANDS:
@@ -54,6 +54,17 @@ def test_interruption_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys:
 
     monkeypatch.setattr(cli, "_dispatch", interrupt)
     assert cli.main([]) == 130 and "run the same command again" in capsys.readouterr().err
+
+
+def test_a_closed_pipe_is_no_error_message() -> None:
+    show = subprocess.Popen(
+        [sys.executable, "-c", "import sys, time; time.sleep(1); from d3talker.cli import main; sys.exit(main(['adapt', '--help']))"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )
+    assert show.stdout and show.stderr
+    show.stdout.close()
+    assert show.stderr.read() == b"" and show.wait() == 1
+    show.stderr.close()
 
 
 def test_missing_extra_names_its_install_command() -> None:
