@@ -1,0 +1,78 @@
+"""The tree keeps its own rules: imports point one way, commands load nothing heavy, files say what they are for."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from d3talker.cli import COMMANDS
+
+ROOT = Path(__file__).resolve().parent.parent
+MAY_IMPORT = {  # package -> those of ours that it may know
+    "d3talker": {"d3talker"},
+    "baselines": {"d3talker", "baselines"},
+    "eval": {"d3talker", "baselines", "eval"},
+    "reports": {"d3talker", "baselines", "eval", "reports"},
+}
+OURS = {*MAY_IMPORT, "tests", "benchmarks"}
+HEAVY = (  # what no command may load before it runs
+    "torch", "torchvision", "gsplat", "tinycudann", "dlib", "syncnet_python", "lpips", "face_alignment", "onnxruntime", "transformers",
+    "espeakng_loader", "ray", "submitit", "matplotlib", "skimage",
+)
+MAX_LINES, MAX_FUNCTION = 400, 60
+FILES = sorted(path.relative_to(ROOT) for package in OURS for path in (ROOT / package).rglob("*.py"))
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """First names of everything that is imported, at the top or inside a function."""
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            names = [str(node.module)]
+        yield from (name.split(".")[0] for name in names)
+
+
+@pytest.mark.parametrize("package", list(MAY_IMPORT))
+def test_imports_point_one_way(package: str) -> None:
+    wrong = {
+        f"{path} imports {name}"
+        for path in FILES if path.parts[0] == package
+        for name in imported(parsed(path)) if name in OURS - MAY_IMPORT[package]
+    }
+    assert not wrong
+
+
+def test_loading_a_command_loads_nothing_heavy() -> None:
+    modules = sorted({module for module, _, _ in COMMANDS.values()})
+    code = (
+        f"import importlib, sys\nfor module in {modules}:\n    importlib.import_module(module)\n"
+        f"    found = [name for name in {HEAVY} if name in sys.modules]\n"
+        "    if found: sys.exit(f'{module} imports {found}')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_file_says_what_it_is_for_and_stays_short() -> None:
+    wrong = []
+    for path in FILES:
+        text, tree = (ROOT / path).read_text(encoding="utf-8"), parsed(path)
+        if not (ast.get_docstring(tree) or "").split("\n")[0].strip() or not text.startswith('"""'):
+            wrong.append(f"{path} does not begin with what it is for")
+        if len(text.splitlines()) > MAX_LINES:
+            wrong.append(f"{path} is longer than {MAX_LINES} lines")
+        wrong += [
+            f"{path}: {node.name} is longer than {MAX_FUNCTION} lines" for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION
+        ]
+    assert not wrong
