@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from d3talker.errors import UserError
-from d3talker.files import atomic_folder, read_json, sha256_file, write_json
+from d3talker.files import atomic_folder, read_json, sha256_file, sha256_json, write_json
 from d3talker.mark import Mark, mark_now, read_mark
 from d3talker.video import FPS, VideoWriter, probe, read_audio, read_frames, write_wav
 
@@ -38,6 +39,7 @@ class Manifest(BaseModel):
     """What a predictions folder holds, and how it came about.
 
     notes: footnotes for any table that shows it.  checks: what was verified when foreign outputs were imported.
+    sha256: of each file.  pixels: of the decoded frames alone, for the video file also holds the date of its making.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,6 +59,7 @@ class Manifest(BaseModel):
     checks: list[str] = []
     timing: Timing | None = None
     sha256: dict[str, str] = {}
+    pixels: str = ""
 
 
 class PredictionsWriter:
@@ -79,6 +82,7 @@ class PredictionsWriter:
         }
         self.timing: Timing | None = None
         self._size = (0, 0)
+        self._pixels = hashlib.sha256()
 
     def __enter__(self) -> PredictionsWriter:
         self._folder = self._out.__enter__()
@@ -90,6 +94,7 @@ class PredictionsWriter:
         """Append one frame."""
         self._size = frame.shape[:2]
         self._video.write(frame)
+        self._pixels.update(frame.tobytes())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -112,7 +117,7 @@ class PredictionsWriter:
             names.append(AUDIO)
         manifest = Manifest(
             **self._facts, frames=self._video.frames, height=self._size[0], width=self._size[1], timing=self.timing,
-            sha256={name: sha256_file(self._folder / name) for name in names},
+            sha256={name: sha256_file(self._folder / name) for name in names}, pixels=self._pixels.hexdigest(),
         )
         write_json(self._folder / MANIFEST, manifest.model_dump())
 
@@ -149,6 +154,12 @@ class Predictions:
     def mark(self) -> Mark:
         """What the frames' video says of itself; copies to look at carry it on."""
         return read_mark(self.root / FRAMES) or Mark((self.manifest.method,))
+
+    def digest(self) -> str:
+        """Of all that can move a number: equal for predictions made again with equal frames and sound."""
+        facts = self.manifest.model_dump(exclude={"notes", "checks", "timing", "sha256"})
+        files = self.manifest.sha256 if not self.manifest.pixels else {AUDIO: self.manifest.sha256.get(AUDIO)}
+        return sha256_json({"manifest": facts, "files": files})
 
     def audio(self) -> np.ndarray | None:
         """float32 [S] at 16 kHz, or None when the folder has no sound."""

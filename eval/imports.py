@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from d3talker.errors import UserError
-from d3talker.files import sha256_json
 from d3talker.predictions import AUDIO, MANIFEST, Predictions
 from d3talker.video import read_audio
 
@@ -22,7 +21,7 @@ SAME_SOUND = 1e-3  # of full scale: what two decoders of one file may differ in
 
 @dataclass(frozen=True)
 class Import:
-    """One predictions folder and where it belongs.  digest: of its manifest.  audio: the name of its driving sound."""
+    """One predictions folder and where it belongs.  digest: of its content.  audio: the name of its driving sound."""
 
     folder: Path
     method: str
@@ -65,7 +64,7 @@ def _find(text: str, budgets: Sequence[float], sounds: Sequence[Sound]) -> Itera
         facts = predictions.manifest
         yield Import(
             path.parent, facts.method, facts.subject, facts.setting, budgets[0] if seconds is None else seconds,
-            sha256_json({"manifest": facts.model_dump(exclude={"notes", "checks", "timing"})}),
+            predictions.digest(),
             _heard(predictions, sounds) if facts.setting == "cross" else None,
         )
 

@@ -8,6 +8,7 @@ from toys import ToySubject, toy_harness, toy_sweep
 
 from d3talker.config import PAPER
 from d3talker.errors import UserError
+from d3talker.mark import read_mark
 from d3talker.predictions import PredictionsWriter
 from d3talker.video import write_wav
 from eval.imports import find_imports
@@ -76,7 +77,7 @@ def test_two_for_one_place_are_refused(tmp_path):
         find_imports([f"10={tmp_path / 'a'}", f"10={tmp_path / 'b'}"], (), ())
 
 
-def test_it_becomes_a_job_of_its_own(tmp_path):
+def test_it_becomes_a_job_of_its_own(tmp_path, monkeypatch):
     class Stages(type(toy_harness(tmp_path).stages)):
         def render(self, task, run, out):
             ModelStages(D3_V1, "cpu").render(task, run, out)
@@ -95,6 +96,10 @@ def test_it_becomes_a_job_of_its_own(tmp_path):
     assert record.job.method == "instag" and record.status == "ok" and record.frames == 3
     copied = harness.store.predictions(task.job) / "frames.mkv"
     assert copied.read_bytes() == (tmp_path / "p" / "frames.mkv").read_bytes()
+    assert harness.fault(tasks()[0]) is None
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    write(tmp_path / "p")  # imported again, on another day: the same job
+    assert read_mark(tmp_path / "p" / "frames.mkv").made.startswith("1970")
     assert harness.fault(tasks()[0]) is None
     write(tmp_path / "p", audio=TONE / 2)  # imported again, with another sound: another job
     assert harness.fault(tasks()[0]) == "not run yet"
