@@ -58,6 +58,8 @@ class TrainedTalker:
             self.notes += [note for note in [state["refiner"]["note"]] if note]
         else:
             self.notes.append("Without the coarse-to-fine refiner.")
+        if self.feature_name != "deepspeech":
+            self.notes.append(f"Audio features: {self.feature_name}, where the paper has DeepSpeech's.")
         self.anchors = {region: self.talker.anchors(region) for region in REGIONS}
 
     def drive(self, subject: Subject, frames: Sequence[Frame]) -> Drive:
