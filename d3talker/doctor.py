@@ -61,6 +61,9 @@ def packages() -> list[Finding]:
         ("dlib", "dlib-bin", "landmarks", "pip install '.[landmarks]'"),
         ("lpips", "lpips", "LPIPS", "pip install '.[lpips]'"),
         ("syncnet_python", "syncnet-python", "official Sync mode", "pip install '.[sync]'"),
+        ("espeakng_loader", "espeakng-loader", "synthetic people", "pip install '.[synth]'"),
+        ("ray", "ray", "parallel sweeps", "pip install '.[sweep]'"),
+        ("submitit", "submitit", "Slurm sweeps", "pip install '.[sweep]'"),
     ]
     return [
         Finding(f"{module} ({purpose})", True, _version(package))
