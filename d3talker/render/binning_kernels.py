@@ -1,4 +1,4 @@
-"""Numba kernels: one depth sort a camera, then stable binning of splats into 16x16 tiles."""
+"""Numba kernels: one depth sort a camera, then stable binning of splats into 32x32 tiles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from d3talker.jit import kernel
 from d3talker.render.projection_kernels import DEPTH, MX, MY, REACH_X, REACH_Y
 
-TILE = 16
+TILE = 32
 
 
 @kernel

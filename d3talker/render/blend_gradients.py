@@ -6,71 +6,76 @@ contributed need be kept (dL/dalpha_i = T_i v.c_i - behind_i / (1 - alpha_i)).
 
 from __future__ import annotations
 
-import numpy as np
 from numba import prange
 
 from d3talker.jit import kernel, parallel_kernel
 from d3talker.render.binning_kernels import TILE
+from d3talker.render.lanes import above, load, lowest_bit, spread, store, total
 from d3talker.render.projection_gradients import G0, GDEPTH, GNORMAL, GRED, GX, GXX, GXY, GY, GYY
-from d3talker.render.projection_kernels import BLUE, DEPTH, GREEN, LOG_OPACITY, MX, MY, NORMAL, QXX, QXY, QYY, RED
-from d3talker.render.row_kernels import CAP, FLOOR, HALF, LOG_MAX, LOG_MIN, ONE, STOP, ZERO, exp2, f32, tile_box, u64
+from d3talker.render.projection_kernels import BLUE, DEPTH, GREEN, MX, MY, NORMAL, RED
+from d3talker.render.tile_kernels import (
+    HALF,
+    LANES,
+    LOG_MAX,
+    ONE,
+    STOP,
+    STRIDE,
+    ZERO,
+    exponent,
+    f32,
+    offsets,
+    opacity,
+    place,
+    tile_box,
+    tile_buffer,
+    u64,
+)  # fmt: skip
 
-# planes of one value a pixel: transmittance (negative where stopped), what is still behind, the gradients of depth,
-# red, green, blue and the normal, then the pixel's column and row.  One flat loop over whole rows keeps all sums of a
-# splat in vector registers.
-PLANE = u64(TILE * TILE)
-_BEHIND, _DEPTH, _RED, _GREEN, _BLUE, _N0, _N1, _N2, _X, _Y = (u64(k) * PLANE for k in range(1, 11))
-SIZE = u64(11) * PLANE
+# values of a block: transmittance (0 where stopped), what is still behind, the gradients of depth, red, green, blue and normal
+_BEHIND, _DEPTH, _RED, _GREEN, _BLUE, _N0, _N1, _N2 = (u64(k) * LANES for k in range(1, 9))
 
 
 @kernel
-def unblend_splat(splat, buffer, left, top, first, last, normal, out):
-    """Pass one splat in tile rows [first, last) and write its gradient; q below is dL/dlog(alpha)."""
-    if first >= last:
+def unblend_splat(splat, buffer, left, top, todo, normal, out):
+    """Pass one splat in the blocks todo and write its gradient; q below is dL/dlog(alpha)."""
+    if todo == u64(0):
         out[:] = ZERO
         return
     dx0, dy0 = left + HALF - splat[MX], top + HALF - splat[MY]
-    offset, qxx, qxy, qyy = splat[LOG_OPACITY], splat[QXX], splat[QXY], splat[QYY]
-    red, green, blue, depth = splat[RED], splat[GREEN], splat[BLUE], splat[DEPTH]
-    n0, n1, n2 = splat[NORMAL], splat[NORMAL + 1], splat[NORMAL + 2]
-    g0, gx, gy, gxx, gxy, gyy = ZERO, ZERO, ZERO, ZERO, ZERO, ZERO
-    gdepth, gred, ggreen, gblue, gn0, gn1, gn2 = ZERO, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO
-    for i in range(u64(first) * u64(TILE), u64(last) * u64(TILE)):
-        dx, dy = dx0 + buffer[i + _X], dy0 + buffer[i + _Y]
-        power = offset + qyy * dy * dy + dx * (qxy * dy + qxx * dx)
-        alpha = min(exp2(max(power, FLOOR)), CAP)
-        t = buffer[i]
-        after = t - t * alpha
-        counts = power >= LOG_MIN
-        weight = t * alpha if counts and after > STOP else ZERO
-        vd, vr, vg, vb = buffer[i + _DEPTH], buffer[i + _RED], buffer[i + _GREEN], buffer[i + _BLUE]
-        value = vd * depth + vr * red + vg * green + vb * blue
+    none = spread(ZERO)
+    g0, gx, gy, gxx, gxy, gyy = none, none, none, none, none, none
+    gdepth, gred, ggreen, gblue, gn0, gn1, gn2 = none, none, none, none, none, none, none
+    while todo != u64(0):
+        block = lowest_bit(todo)
+        todo &= todo - u64(1)
+        i = block * STRIDE
+        dx, dy = offsets(block, dx0, dy0)
+        power = exponent(splat, dx, dy)
+        alpha = opacity(power)
+        t = load(buffer, i)
+        weight = t * alpha
+        after = t - weight
+        weight = above(after, STOP, weight, ZERO)
+        store(buffer, i, above(after, STOP, after, ZERO))
+        vd, vr, vg, vb = load(buffer, i + _DEPTH), load(buffer, i + _RED), load(buffer, i + _GREEN), load(buffer, i + _BLUE)
+        value = vd * splat[DEPTH] + vr * splat[RED] + vg * splat[GREEN] + vb * splat[BLUE]
         if normal is not None:
-            value += buffer[i + _N0] * n0 + buffer[i + _N1] * n1 + buffer[i + _N2] * n2
-        behind = buffer[i + _BEHIND] - weight * value
-        buffer[i + _BEHIND] = behind
-        buffer[i] = (after if after > STOP else -abs(t)) if counts else t
-        slope = weight * value - alpha / (ONE - alpha) * behind
-        q = slope if counts and after > STOP and power < LOG_MAX else ZERO
+            v0, v1, v2 = load(buffer, i + _N0), load(buffer, i + _N1), load(buffer, i + _N2)
+            value = value + v0 * splat[NORMAL] + v1 * splat[NORMAL + 1] + v2 * splat[NORMAL + 2]
+            gn0, gn1, gn2 = gn0 + weight * v0, gn1 + weight * v1, gn2 + weight * v2
+        passed = weight * value
+        behind = load(buffer, i + _BEHIND) - passed
+        store(buffer, i + _BEHIND, behind)
+        slope = passed - alpha / (ONE - alpha) * behind
+        q = above(after, STOP, above(LOG_MAX, power, slope, ZERO), ZERO)
         qx, qy = q * dx, q * dy
-        g0 += q
-        gx += qx
-        gy += qy
-        gxx += qx * dx
-        gxy += qx * dy
-        gyy += qy * dy
-        gdepth += weight * vd
-        gred += weight * vr
-        ggreen += weight * vg
-        gblue += weight * vb
-        if normal is not None:
-            gn0 += weight * buffer[i + _N0]
-            gn1 += weight * buffer[i + _N1]
-            gn2 += weight * buffer[i + _N2]
-    out[G0], out[GX], out[GY], out[GXX], out[GXY], out[GYY] = g0, gx, gy, gxx, gxy, gyy
-    out[GDEPTH], out[GRED], out[GRED + 1], out[GRED + 2] = gdepth, gred, ggreen, gblue
+        g0, gx, gy = g0 + q, gx + qx, gy + qy
+        gxx, gxy, gyy = gxx + qx * dx, gxy + qx * dy, gyy + qy * dy
+        gdepth, gred, ggreen, gblue = gdepth + weight * vd, gred + weight * vr, ggreen + weight * vg, gblue + weight * vb
+    out[G0], out[GX], out[GY], out[GXX], out[GXY], out[GYY] = total(g0), total(gx), total(gy), total(gxx), total(gxy), total(gyy)
+    out[GDEPTH], out[GRED], out[GRED + 1], out[GRED + 2] = total(gdepth), total(gred), total(ggreen), total(gblue)
     if normal is not None:
-        out[GNORMAL], out[GNORMAL + 1], out[GNORMAL + 2] = gn0, gn1, gn2
+        out[GNORMAL], out[GNORMAL + 1], out[GNORMAL + 2] = total(gn0), total(gn1), total(gn2)
 
 
 @kernel
@@ -82,14 +87,14 @@ def load_gradient(buffer, i, image, gradient):
 
 @kernel
 def load_tile(buffer, box, images, gradients, normal):
-    """Fill the planes from the final images and their gradients; pixels outside the image are stopped at once."""
+    """Fill the buffer from the final images and their gradients; pixels outside the image are stopped at once."""
     c, left, right, top, bottom = box
     through, rgb, depths = images
     galpha, grgb, gdepths, gnormal = gradients
-    buffer[:_X] = ZERO
+    buffer[:] = ZERO
     for y in range(top, bottom):
         for x in range(left, right):
-            i = u64(y - top) * u64(TILE) + u64(x - left)
+            i = place(x - left, y - top)
             total = ZERO
             if galpha.shape[0] > 0:
                 total -= through[c, y, x] * galpha[c, y, x]
@@ -97,24 +102,22 @@ def load_tile(buffer, box, images, gradients, normal):
                 total += load_gradient(buffer, i + _DEPTH, depths[c, y, x], gdepths[c, y, x])
             for k in range(3):
                 if grgb.shape[0] > 0:
-                    total += load_gradient(buffer, i + _RED + u64(k) * PLANE, rgb[c, y, x, k], grgb[c, y, x, k])
+                    total += load_gradient(buffer, i + _RED + u64(k) * LANES, rgb[c, y, x, k], grgb[c, y, x, k])
                 if normal is not None:  # noqa: SIM102 - numba prunes this test only when it stands alone
                     if gnormal.shape[0] > 0:
-                        j = i + _N0 + u64(k) * PLANE
+                        j = i + _N0 + u64(k) * LANES
                         total += load_gradient(buffer, j, normal[c, y, x, k], gnormal[c, y, x, k])
             buffer[i], buffer[i + _BEHIND] = ONE, total
 
 
 @parallel_kernel
-def unblend(workers, splats, tile_start, ids, slots, spans, images, normal, gradients, parts):
+def unblend(workers, splats, tile_start, ids, slots, reached, images, normal, gradients, parts):
     """Fill parts [slots, 10 or 13] from images = (through, rgb, depths) and normal, and from the gradients of
     (alpha, rgb, depths, normal), each of which is empty where nothing depends on it."""
     cameras, height, width = images[0].shape
     columns, rows = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
     for worker in prange(workers):
-        buffer = np.empty(SIZE, np.float32)
-        for i in range(PLANE):
-            buffer[i + _X], buffer[i + _Y] = f32(i % u64(TILE)), f32(i // u64(TILE))
+        buffer = tile_buffer()
         for tile in range(worker, cameras * rows * columns, workers):
             if tile_start[tile] == tile_start[tile + 1]:
                 continue
@@ -122,5 +125,4 @@ def unblend(workers, splats, tile_start, ids, slots, spans, images, normal, grad
             c, left, _, top, _ = box
             load_tile(buffer, box, images, gradients, normal)
             for k in range(tile_start[tile], tile_start[tile + 1]):
-                splat, out = splats[c, ids[k]], parts[slots[k]]
-                unblend_splat(splat, buffer, f32(left), f32(top), spans[k, 0], spans[k, 1], normal, out)
+                unblend_splat(splats[c, ids[k]], buffer, f32(left), f32(top), reached[k], normal, parts[slots[k]])

@@ -28,23 +28,23 @@ class _Rasterize(torch.autograd.Function):
     def forward(ctx, means, quats, scales, opacities, colors, normals, viewmats, Ks, background, width, height):
         from d3talker.render.binning_kernels import bin_splats
         from d3talker.render.blend_kernels import blend
-        from d3talker.render.projection_kernels import SPLAT, project
+        from d3talker.render.projection_kernels import NORMAL, project
 
         views, with_normals = len(viewmats), len(normals) > 0
         gaussians = [_array(v) for v in (means, quats, scales, opacities)]
         cameras = [_array(v).astype(np.float64) for v in (viewmats, Ks)]
-        splats = np.empty((views, means.shape[1], SPLAT), np.float32)
+        splats = np.empty((views, means.shape[1], NORMAL + 3 * with_normals), np.float32)
         project(*gaussians, _array(colors), _array(normals), *cameras, width, height, splats)
         tile_start, ids, slots, slot_start = bin_splats(splats, width, height)
         image, vectors = (views, height, width), (views, height, width, 3)
         through, rgb, depth = np.empty(image, np.float32), np.empty(vectors, np.float32), np.empty(image, np.float32)
         normal = np.empty(vectors, np.float32) if with_normals else None
-        spans = np.empty((len(ids), 2), np.uint8)
-        blend(numba.get_num_threads(), splats, tile_start, ids, _array(background), spans, through, rgb, depth, normal)
+        reached = np.empty(len(ids), np.uint64)
+        blend(numba.get_num_threads(), splats, tile_start, ids, _array(background), reached, through, rgb, depth, normal)
         outputs = [None if v is None else torch.from_numpy(v) for v in (rgb, 1 - through, depth, normal)]
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(means, quats, scales, opacities, colors, normals, background, outputs[0], *outputs[2:])
-        ctx.kept = cameras, (width, height), (splats, tile_start, ids, slots, spans, slot_start), through
+        ctx.kept = cameras, (width, height), (splats, tile_start, ids, slots, reached, slot_start), through
         return tuple(outputs)
 
     @staticmethod
@@ -53,12 +53,12 @@ class _Rasterize(torch.autograd.Function):
         from d3talker.render.projection_gradients import BLOCKS, CAMERA, unproject
 
         *gaussians, colors, normals, background, rgb, depth, normal = ctx.saved_tensors
-        cameras, size, (splats, tile_start, ids, slots, spans, slot_start), through = ctx.kept
+        cameras, size, (splats, tile_start, ids, slots, reached, slot_start), through = ctx.kept
         with_normals = len(normals) > 0
         images, normal = (through, _array(rgb), _array(depth)), None if normal is None else _array(normal)
         grads = (_gradient(galpha, 3), _gradient(grgb, 4), _gradient(gdepth, 3), _gradient(gnormal, 4))
         parts = np.empty((len(ids), 13 if with_normals else 10), np.float32)
-        unblend(numba.get_num_threads(), splats, tile_start, ids, slots, spans, images, normal, grads, parts)
+        unblend(numba.get_num_threads(), splats, tile_start, ids, slots, reached, images, normal, grads, parts)
         shapes = [v.shape for v in gaussians]
         shapes[3] = (*shapes[3], 1)
         out = tuple(np.zeros(shape, np.float32) for shape in (*shapes, colors.shape, normals.shape))

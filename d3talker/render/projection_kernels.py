@@ -16,8 +16,10 @@ from d3talker.render.scene import ALPHA_MIN, EPS2D, NEAR
 LOG2E = math.log2(math.e)
 
 # one splat, float32: what the tile kernels read of a Gaussian in one camera
-MX, MY, QXX, QXY, QYY, LOG_OPACITY, SLOPE, DEPTH, REACH_X, REACH_Y, RED, GREEN, BLUE, NORMAL = range(14)
-SPLAT = 17  # NORMAL takes three
+MX, MY, QXX, QXY, QYY, LOG_OPACITY, TIP, BEND, ROOM, HALF_WIDTH, DEPTH, REACH_X, REACH_Y, RED, GREEN, BLUE = range(16)
+NORMAL = 16  # and two more, where normals are asked for
+CUT = math.log2(ALPHA_MIN) - 1e-3  # a pixel is skipped unseen only if rounding cannot lift it over the threshold
+
 
 @kernel
 def rotation(q0, q1, q2, q3):
@@ -96,15 +98,18 @@ def project_one(V, K, centre, turned, scale, opacity, width, height, out):
     if not (mx + rx > 0 and mx - rx < width and my + ry > 0 and my - ry < height and det > 0):
         return
     out[MX], out[MY], out[DEPTH], out[LOG_OPACITY] = mx, my, z, math.log2(opacity)
-    # log2(alpha) = LOG_OPACITY + QXX dx² + QXY dx dy + QYY dy², largest in a row at dx = SLOPE dy
-    out[QXX], out[QXY], out[QYY] = -0.5 * LOG2E * yy / det, LOG2E * xy / det, -0.5 * LOG2E * xx / det
-    out[SLOPE] = xy / yy
+    # log2(alpha) = LOG_OPACITY + QXX dx² + QXY dx dy + QYY dy², over CUT at dx for dy between
+    # HALF_WIDTH (QXY dx -+ sqrt(BEND dx² + ROOM)); the ellipse's ends in y lie at dx = -+TIP
+    qyy = -0.5 * LOG2E * xx / det
+    out[QXX], out[QXY], out[QYY] = -0.5 * LOG2E * yy / det, LOG2E * xy / det, qyy
+    out[TIP], out[HALF_WIDTH] = xy / yy * ry, -0.5 / qyy
+    out[BEND], out[ROOM] = -LOG2E * LOG2E / det, -4 * qyy * (out[LOG_OPACITY] - CUT)
     out[REACH_X], out[REACH_Y] = max(rx, 1e-6), ry
 
 
 @parallel_kernel
 def project(means, quats, scales, opacities, colors, normals, viewmats, Ks, width, height, splats):
-    """Fill splats [C, N, SPLAT]; a culled Gaussian has REACH_X 0. normals is [0, 0, 3] where not asked."""
+    """Fill splats [C, N, 16 or, with normals, 19]; a culled Gaussian has REACH_X 0. normals is [0, 0, 3] where not asked."""
     cameras, count = splats.shape[0], splats.shape[1]
     for n in prange(count):
         for c in range(cameras):

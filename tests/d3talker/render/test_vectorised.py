@@ -11,24 +11,16 @@ import pytest
 
 from d3talker import dssim_kernels
 from d3talker.jit import FAST
-from d3talker.render import blend_gradients, blend_kernels
-from d3talker.render.binning_kernels import TILE
-from d3talker.render.projection_kernels import SPLAT
+from d3talker.render import blend_gradients, blend_kernels, tile_kernels
 
 pytestmark = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="looks for x86 vector registers")
 
-BUFFER, FLOATS = np.zeros(int(blend_gradients.SIZE), np.float32), np.zeros(64, np.float32)
-ROWS = np.zeros(TILE * int(blend_kernels.ROW), np.float32)
-ONE = np.float32(1)
+FLOATS = np.zeros(64, np.float32)
+BUFFER, SPLAT = np.zeros(int(tile_kernels.BLOCKS * tile_kernels.STRIDE), np.float32), np.zeros(16, np.float32)
+ONE, ALL = np.float32(1), np.uint64(2**64 - 1)
 CALLS = {
-    "blend": (
-        blend_kernels.blend_splat,
-        (np.zeros(SPLAT, np.float32), ROWS, ONE, 0, 16, 1, np.zeros(2, np.uint8), None),
-    ),
-    "unblend": (
-        blend_gradients.unblend_splat,
-        (np.zeros(SPLAT, np.float32), BUFFER, ONE, ONE, 0, 1, None, np.zeros(10, np.float32)),
-    ),
+    "blend": (blend_kernels.blend_splat, (SPLAT, BUFFER, ONE, ONE, ALL, None)),
+    "unblend": (blend_gradients.unblend_splat, (SPLAT, BUFFER, ONE, ONE, ALL, None, np.zeros(10, np.float32))),
     "ssim": (dssim_kernels.similarity, (np.zeros(3000, np.float32), FLOATS.copy(), FLOATS.copy(), FLOATS.copy())),
     "gradient of ssim": (
         dssim_kernels.combine, (np.zeros(3000, np.float32), FLOATS.copy(), FLOATS.copy(), FLOATS.copy(), ONE)
