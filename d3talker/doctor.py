@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from d3talker.version import __version__
@@ -35,7 +36,7 @@ def run(config: DoctorConfig) -> int:
         table.add_column(heading, overflow="fold")
     for check in CHECKS:
         for finding in check():
-            table.add_row("[green]yes[/]" if finding.there else "[yellow]no[/]", finding.what, finding.text)
+            table.add_row("[green]yes[/]" if finding.there else "[yellow]no[/]", escape(finding.what), escape(finding.text))
     Console().print(table)
     return 0
 

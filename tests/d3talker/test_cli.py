@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,13 @@ def test_a_closed_pipe_is_no_error_message() -> None:
     show.stdout.close()
     assert show.stderr.read() == b"" and show.wait() == 1
     show.stderr.close()
+
+
+def test_doctor_names_the_extra_of_what_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, package=None: None if name == "lpips" else found(name, package))
+    assert cli.main(["doctor"]) == 0 and "pip install '.[lpips]'" in capsys.readouterr().out  # rich takes [lpips] for a style
 
 
 def test_missing_extra_names_its_install_command() -> None:
