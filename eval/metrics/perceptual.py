@@ -15,10 +15,10 @@ from d3talker.backbones import Backbone, pretrained
 from d3talker.errors import UserError
 from d3talker.weights import load_state, packaged_file
 from eval.metrics.batches import pair
+from eval.metrics.workers import spread
 
 Net = Literal["alex", "vgg", "squeeze"]
 BACKBONES: dict[Net, str] = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet"}
-PAIRS: dict[Net, int] = {"alex": 2, "vgg": 1, "squeeze": 1}  # at once: more only misses the cache, and VGG fills memory
 EPSILON = 1e-10
 
 
@@ -28,7 +28,8 @@ class LPIPS(nn.Module):
     def __init__(self, net: Net, backbone: Backbone) -> None:
         """net: which linear layers; they ship inside the `lpips` package, v0.1.  Raises MissingWeights without it."""
         super().__init__()
-        self.net, self.backbone = net, backbone
+        # oneDNN's convolutions are fastest on interleaved channels, and sums over channels then read memory in order
+        self.net, self.backbone = net, backbone.to(memory_format=torch.channels_last)
         path = packaged_file("lpips", f"weights/v0.1/{net}.pth", "lpips", "LPIPS")
         layers = load_state(path)
         weights = [layers[f"lin{number}.model.1.weight"].flatten() for number in range(len(backbone.taps))]
@@ -72,13 +73,13 @@ def lpips(
     predicted, reference = pair(predicted, reference)
     model = model or load_lpips(weights=weights)
     device = model.linear[0].device
-    values = []
-    for start in range(0, len(predicted), PAIRS[model.net]):
-        part = slice(start, start + PAIRS[model.net])
-        chosen = None if masks is None else torch.from_numpy(np.stack(masks[part])).to(device)[:, None].float()
-        with torch.inference_mode():
-            values.append(model(to_images(predicted[part], device), to_images(reference[part], device), chosen))
-    return torch.cat(values).double().cpu().numpy()
+
+    @torch.inference_mode()
+    def one(a: np.ndarray, b: np.ndarray, mask: np.ndarray | None) -> float:  # more at once would only miss the cache
+        chosen = None if mask is None else torch.from_numpy(mask).to(device)[None, None].float()
+        return model(to_images(a[None], device), to_images(b[None], device), chosen).item()
+
+    return np.array(spread(one, predicted, reference, [None] * len(predicted) if masks is None else masks))
 
 
 def to_images(frames: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
@@ -88,6 +89,7 @@ def to_images(frames: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
 
 def _distance(features: Tensor, weight: Tensor) -> Tensor:
     """Features [2 N, C, h, w] of first and second images -> weighed squared distance of unit vectors [N, h, w]."""
-    unit = features / (features.square().sum(1, keepdim=True).sqrt() + EPSILON)
-    first, second = unit.chunk(2)
-    return torch.einsum("nchw,c->nhw", (first - second).square(), weight)
+    features = features.permute(0, 2, 3, 1)
+    scale = 1 / (torch.linalg.vector_norm(features, dim=-1, keepdim=True) + EPSILON)
+    first, second = (features * scale).chunk(2)
+    return (first - second).square_() @ weight

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 
 import numpy as np
-import torch
 
 from d3talker.errors import UserError
 from d3talker.jit import compiling, kernel
 from eval.metrics.batches import pair
+from eval.metrics.workers import spread
 
 RADIUS, SIGMA = 5, 1.5
 TAPS = 2 * RADIUS + 1
@@ -33,7 +31,7 @@ def ssim(predicted: np.ndarray, reference: np.ndarray, masks: Sequence[np.ndarra
         raise UserError(f"SSIM needs frames of at least {TAPS} px a side; enlarge them")
     chosen = [None] * len(predicted) if masks is None else [mask[RADIUS:-RADIUS, RADIUS:-RADIUS] for mask in masks]
     with compiling("SSIM"):
-        return np.array(list(_threads().map(_frame, predicted, reference, chosen)))
+        return np.array(spread(_frame, predicted, reference, chosen))
 
 
 def ssim_map(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -46,25 +44,35 @@ def ssim_map(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 @kernel
 def _ssim_rows(a, b, weights, out):  # type: ignore[no-untyped-def]
-    """Rows of interleaved RGB, uint8 [H, 3 W] -> float64 [H - 10, 3 (W - 10)]; weighted sums down, then across."""
+    """Rows of interleaved RGB, uint8 [H, 3 W] -> float64 [H - 10, 3 (W - 10)]; weighted sums down, then across.
+
+    The window is symmetric, so that pixels as far above as below the middle (left as right of it) share a product.
+    """
     sums = np.empty((4, a.shape[1]))
     for y in range(out.shape[0]):
         for x in range(a.shape[1]):
-            sum_a = sum_b = sum_squares = sum_product = 0.0
-            for j in range(TAPS):
+            p, q = np.float64(a[y + RADIUS, x]), np.float64(b[y + RADIUS, x])
+            weight = weights[RADIUS]
+            sum_a, sum_b, sum_squares, sum_product = weight * p, weight * q, weight * (p * p + q * q), weight * (p * q)
+            for j in range(RADIUS):
+                weight = weights[j]
                 p, q = np.float64(a[y + j, x]), np.float64(b[y + j, x])
-                sum_a += weights[j] * p
-                sum_b += weights[j] * q
-                sum_squares += weights[j] * (p * p + q * q)
-                sum_product += weights[j] * (p * q)
+                r, s = np.float64(a[y + 2 * RADIUS - j, x]), np.float64(b[y + 2 * RADIUS - j, x])
+                sum_a += weight * (p + r)
+                sum_b += weight * (q + s)
+                sum_squares += weight * (p * p + q * q + r * r + s * s)
+                sum_product += weight * (p * q + r * s)
             sums[0, x], sums[1, x], sums[2, x], sums[3, x] = sum_a, sum_b, sum_squares, sum_product
         for x in range(out.shape[1]):
-            mean_a = mean_b = squares = product = 0.0
-            for j in range(TAPS):
-                mean_a += weights[j] * sums[0, x + 3 * j]
-                mean_b += weights[j] * sums[1, x + 3 * j]
-                squares += weights[j] * sums[2, x + 3 * j]
-                product += weights[j] * sums[3, x + 3 * j]
+            weight, middle = weights[RADIUS], x + 3 * RADIUS
+            mean_a, mean_b = weight * sums[0, middle], weight * sums[1, middle]
+            squares, product = weight * sums[2, middle], weight * sums[3, middle]
+            for j in range(RADIUS):
+                weight, left, right = weights[j], x + 3 * j, x + 3 * (2 * RADIUS - j)
+                mean_a += weight * (sums[0, left] + sums[0, right])
+                mean_b += weight * (sums[1, left] + sums[1, right])
+                squares += weight * (sums[2, left] + sums[2, right])
+                product += weight * (sums[3, left] + sums[3, right])
             means, mean_squares = mean_a * mean_b, mean_a * mean_a + mean_b * mean_b
             structure = (2 * (product - means) + C2) / (squares - mean_squares + C2)
             out[y, x] = (2 * means + C1) / (mean_squares + C1) * structure
@@ -75,8 +83,3 @@ def _frame(a: np.ndarray, b: np.ndarray, mask: np.ndarray | None) -> float:
     if mask is not None:
         values = values[mask]
     return min(1.0, float(values.mean())) if values.size else np.nan
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(torch.get_num_threads())  # the kernel lets go of the interpreter while it works
