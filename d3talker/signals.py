@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from d3talker.config import SignalConfig
 
 EYE_WIDTH = 6  # five expression units through an MLP, and the blink as it is (InsTaG)
-AUDIO_ROWS, AUDIO_COLUMNS = 16, 29  # DeepSpeech windows of the field
+AUDIO_COLUMNS = 29  # of DeepSpeech
 
 
 def mlp(*widths: int) -> nn.Sequential:

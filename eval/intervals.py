@@ -1,10 +1,10 @@
-"""How sure a number is: spread over seeds, block bootstrap over frames, paired differences, ranks that respect them."""
+"""How sure a number is: block bootstrap over frames, paired differences, and marks for the best of a column."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Literal
 
 import numpy as np
@@ -30,13 +30,6 @@ class Difference:
     def significant(self) -> bool:
         """Whether the interval lies wholly on one side of 0."""
         return self.low > 0 or self.high < 0
-
-
-def mean_sd(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and sample standard deviation over seeds; no deviation for a single value.  Raises UserError for none."""
-    if not values:
-        raise UserError("a mean over seeds needs at least one value")
-    return fmean(values), stdev(values) if len(values) > 1 else None
 
 
 def block_indices(n: int, draws: int, rng: np.random.Generator, block: int = BLOCK) -> np.ndarray:
@@ -120,21 +113,6 @@ def marks(values: Mapping[str, float | None], higher_is_better: bool | None, dig
         elif value == order[1] and sum(v == order[0] for v in shown.values()) == 1:
             result[name] = "second"
     return result
-
-
-def tied_with_best(
-    frames: Mapping[str, Mapping[str, np.ndarray]], higher_is_better: bool, seed: int = 0
-) -> tuple[str, set[str]]:
-    """The method with the best mean, and those whose paired difference to it includes 0.
-
-    frames: method -> subject -> per-frame values [T].  Raises UserError as `paired_difference` does.
-    """
-    def score(name: str) -> float:
-        return fmean(float(np.nanmean(values)) for values in frames[name].values())
-
-    best = (max if higher_is_better else min)(frames, key=score)
-    rivals = [name for name in frames if name != best]
-    return best, {name for name in rivals if not paired_difference(frames[best], frames[name], seed).significant}
 
 
 def _resampled_means(values: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The protocol d3-v1 as data: which frames, which budgets, which metrics.  It is printed under every table.
+"""The protocol d3-v1: which frames of a subject are trained on, and which are tested.  The metrics' rules are their own.
 
 Its version changes whenever a number could change.
 """
@@ -21,8 +21,6 @@ class Protocol:
     name: str = "d3-v1"
     fps: int = FPS
     test_frames: int = 300
-    budgets: tuple[float, ...] = (5, 10, 15, 20)
-    lmd_size: int = 512
 
     def test(self, subject: Subject) -> list[Frame]:
         """The val split minus its final frame (InsTaG drops it; all others are cut alike), as rows of the transforms."""

@@ -49,11 +49,6 @@ def time_stages(
     return seconds
 
 
-def time_calls(call: Callable[[int], object], count: int, *, warm_up: int = WARM_UP, cuda: bool = False) -> list[float]:
-    """Seconds of call(i) for i in 0 ... count-1, each alone and finished; warm-up calls are not counted."""
-    return time_stages({"all": lambda index, _: call(index)}, count, warm_up=warm_up, cuda=cuda)["all"]
-
-
 def fps(seconds: Sequence[float], exclusive: bool, **extra: object) -> MetricResult:
     """Frames a second from the median time of a frame; quartiles, number of frames and `extra` stand beside it."""
     low, median, high = (float(1 / q) for q in np.quantile(np.asarray(seconds), [0.75, 0.5, 0.25]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 RIGID = [27, 28, 29, 30, 36, 39, 42, 45]  # nose bridge and eye corners: they move with the skull alone
-LIP_MEASURES = ("opening", "width", "lower lip", "upper lip")
 
 
 def face_axes(points: np.ndarray) -> np.ndarray:

@@ -14,22 +14,13 @@ from eval.intervals import (
     bootstrap,
     marks,
     mean_interval,
-    mean_sd,
     paired_difference,
-    tied_with_best,
 )
 
 
 def correlated(rng, n=300, memory=0.8):
     """Frame scores that hang together as real ones do; standard deviation 1."""
     return lfilter([np.sqrt(1 - memory**2)], [1, -memory], rng.normal(size=n + 100))[100:]
-
-
-def test_mean_sd_is_the_sample_one():
-    assert mean_sd([1.0, 2.0, 4.0]) == (pytest.approx(7 / 3), pytest.approx(np.std([1, 2, 4], ddof=1)))
-    assert mean_sd([3.0]) == (3.0, None)
-    with pytest.raises(UserError):
-        mean_sd([])
 
 
 @given(st.integers(8, 400), st.integers(0, 1000))
@@ -122,16 +113,3 @@ def test_unpaired_input_is_refused(a, b):
 )
 def test_marks(values, higher, expected):
     assert marks(values, higher) == expected
-
-
-def test_ties_with_the_best_are_named():
-    rng = np.random.default_rng(8)
-    base = {name: correlated(rng) for name in "ab"}
-    frames = {
-        "first": base,
-        "close": {name: values - 0.02 + 0.5 * correlated(rng) for name, values in base.items()},
-        "far": {name: values - 2 for name, values in base.items()},
-    }
-    best, ties = tied_with_best(frames, higher_is_better=True)
-    assert {best} | ties == {"first", "close"}
-    assert tied_with_best(frames, higher_is_better=False) == ("far", set())

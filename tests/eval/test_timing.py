@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from d3talker.errors import UserError
-from eval.timing import fps, peak_memory, stages_fps, time_calls, time_stages
+from eval.timing import fps, peak_memory, stages_fps, time_stages
 
 
 def test_warm_up_runs_but_is_not_counted():
     calls = []
-    seconds = time_calls(calls.append, 4, warm_up=6)
-    assert len(seconds) == 4 and len(calls) == 10 and calls[-4:] == [0, 1, 2, 3]
+    seconds = time_stages({"all": lambda index, _: calls.append(index)}, 4, warm_up=6)
+    assert len(seconds["all"]) == 4 and len(calls) == 10 and calls[-4:] == [0, 1, 2, 3]
 
 
 def test_stages_hand_on_their_values_and_are_timed_apart():
