@@ -70,7 +70,7 @@ def check_torso(
 ) -> tuple[list[str], bool]:
     """How far the clip's torso is from the real one, and whether that makes its declared torso mode doubtful.
 
-    frames: the clip's test frames.  A torso copied from the test video differs from it by JPEG and codec alone.
+    frames: the clip's test frames, uint8 [H, W, 3].  A torso copied from the test video differs from it by JPEG and codec alone.
     """
     chosen = {int(k) for k in np.linspace(0, len(test) - 1, SAMPLES)}
     errors = []

@@ -193,7 +193,7 @@ class ToRGB(nn.Module):
 
 
 def resize(x: Tensor, factor: float) -> Tensor:
-    """Bilinear, pixel edges aligned."""
+    """[B, C, H, W] -> [B, C, H * factor, W * factor]: bilinear, pixel edges aligned."""
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
 
 

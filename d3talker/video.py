@@ -197,7 +197,7 @@ def read_audio(path: Path | str, rate: int = SAMPLE_RATE) -> np.ndarray:
 
 
 def write_wav(path: Path | str, audio: np.ndarray, rate: int = SAMPLE_RATE) -> None:
-    """Write mono 16-bit PCM atomically."""
+    """Write float32 [S] in [-1, 1] as mono 16-bit PCM, atomically."""
     from scipy.io import wavfile
 
     with atomic_path(path) as temporary:

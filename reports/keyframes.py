@@ -24,7 +24,7 @@ class Strip:
 
 
 def pick(predictions: Predictions, wanted: Sequence[int]) -> list[np.ndarray]:
-    """The frames with these numbers (ascending); a shorter clip yields fewer."""
+    """The frames with these numbers, ascending, uint8 RGB [H, W, 3]; a shorter clip yields fewer."""
     numbers = set(wanted)
     return [frame for i, frame in enumerate(predictions.frames()) if i in numbers]
 

@@ -24,7 +24,10 @@ def upper_limit(levels: Sequence[Level]) -> float:
 
 
 def vertex_rows(levels: Sequence[Level]) -> Tensor:
-    """Rows of our table in tiny-cuda-nn's order; -1 where it pads a level to a multiple of 8 rows."""
+    """Rows of our table in tiny-cuda-nn's order, int64 [rows]; -1 where it pads a level to a multiple of 8 rows.
+
+    Raises UserError for a level that is hashed.
+    """
     rows = []
     for level in levels:
         if not level.dense:

@@ -131,7 +131,7 @@ def _fibonacci(n: int) -> np.ndarray:
 
 
 def add_skin(mesh: Mesh) -> dict[str, np.ndarray]:
-    """The outer skin: hull of directions, lifted to the surface; returns the indices of its loops and contour."""
+    """The outer skin: hull of directions, lifted to the surface; returns the vertex indices [n] of its loops and contour."""
     loops = {"mouth": lip_vertices(0.0)[:, :2], "eye_-1": eye_ring(-1, 0.0), "eye_1": eye_ring(1, 0.0)}
     loop_xy = np.concatenate(list(loops.values()))
     front, front_spacing = _front_points()
@@ -201,7 +201,7 @@ def eye_nearness(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def add_mouth(mesh: Mesh, loop: np.ndarray) -> dict[str, np.ndarray]:
-    """Lips and the mouth's socket from the skin's mouth loop inwards; returns the indices of the rings."""
+    """Lips and the mouth's socket from the skin's mouth loop [n] inwards; returns the vertex indices of the rings."""
     unit, lower = mouth_ring()
     rings = [loop] + [mesh.add(lip_vertices(f), "lips", lower) for f in LIP_RINGS[1:]]
     mesh.points[0][loop] = lip_vertices(0.0)

@@ -75,7 +75,7 @@ def front_directions(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def bump(x: np.ndarray | float, y: np.ndarray | float, cx: float, cy: float, sx: float, sy: float) -> np.ndarray:
-    """Gaussian window around (cx, cy) of widths (sx, sy); give 0 for a coordinate that does not matter."""
+    """Gaussian window, in [0, 1], around (cx, cy) of widths (sx, sy) in mm; give 0 for a coordinate that does not matter."""
     return np.exp(-0.5 * (((x - cx) / sx) ** 2 + ((y - cy) / sy) ** 2))
 
 
@@ -114,6 +114,6 @@ def lid_surface(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def lip_lines(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Heights of the upper vermilion border, the closed mouth's line, and the lower vermilion border at x."""
+    """Heights y in mm of the upper vermilion border, the closed mouth's line, and the lower vermilion border at x in mm."""
     a = np.clip(np.abs(x), 0, MOUTH_X)
     return _UPPER(a), _STOMION(a), _LOWER(a)

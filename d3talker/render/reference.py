@@ -70,7 +70,7 @@ def composite(rows: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def tiles_of(projection: Projection, width: int, height: int) -> tuple[list[tuple[int, int]], list[Tensor]]:
-    """Corners (x, y) of all TILE-sized squares, and for each the Gaussians that reach it, nearest first."""
+    """Corners (x, y) of all TILE-sized squares, and for each the indices [n] of the Gaussians that reach it, nearest first."""
     order = torch.argsort(projection.depths, stable=True)
     order = order[projection.reach[order, 0] > 0]
     low, high = (projection.centres - projection.reach)[order], (projection.centres + projection.reach)[order]

@@ -61,7 +61,7 @@ class Crop:
 
 
 def frames(path: Path, crop: Crop, size: int) -> Iterator[np.ndarray]:
-    """The clip's frames at 25 fps, cropped and scaled."""
+    """The clip's frames at 25 fps, cropped and scaled: uint8 RGB [size, size, 3]."""
     for frame in read_frames(path, FPS):
         yield crop.apply(frame, size)
 

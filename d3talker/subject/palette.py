@@ -47,7 +47,7 @@ def decode(image: np.ndarray) -> np.ndarray:
 
 
 def detect(images: list[np.ndarray]) -> str:
-    """Which family drew these parsing images: "talkinggaussian" (hair and mouth apart) or "adnerf" (all one head)."""
+    """Which family drew these parsing images, uint8 RGB [H, W, 3]: "talkinggaussian" (hair and mouth apart) or "adnerf"."""
     labels = [decode(image) for image in images]
     own = sum(int(((label == Label.HAIR) | (label == Label.MOUTH)).sum()) for label in labels)
     face = sum(int((label == Label.FACE).sum()) for label in labels)

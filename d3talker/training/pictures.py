@@ -38,7 +38,10 @@ def mouth_picture(
     talker: Talker, views: Views, index: int, face_delta: Deformation | None, delta: Deformation | None,
     generator: torch.Generator,
 ) -> tuple[Layer, Tensor, Tensor, Tensor]:
-    """The inside of the mouth behind the face, which does not learn here; the mouth must fill what the face leaves open."""
+    """The inside of the mouth behind the face, which does not learn here; the mouth must fill what the face leaves open.
+
+    Returns its layer, the picture and its target [H, W, 3], and the mean opacity that it lacks inside the mouth.
+    """
     camera = views.camera(index)
     with torch.no_grad():
         face = talker.draw("face", camera, face_delta)

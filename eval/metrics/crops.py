@@ -75,7 +75,10 @@ class FaceCropper:
 
 
 def crop(frame: np.ndarray, half: float, x: float, y: float) -> np.ndarray:
-    """The official crop (run_pipeline.py:111-147) of a face box with this half side and centre, resized to 224x224."""
+    """The official crop (run_pipeline.py:111-147) of a face box in uint8 [H, W, 3], resized to [224, 224, 3].
+
+    half: half side of the box; x, y: its centre; pixels.
+    """
     pad = int(half * (1 + 2 * SCALE))
     padded = cv2.copyMakeBorder(frame, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=GREY)
     top, bottom = int(y + pad - half), int(y + pad + half * (1 + 2 * SCALE))

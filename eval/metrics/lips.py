@@ -30,7 +30,7 @@ def lmd_iod(predicted: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def lmd_dtw(predicted: np.ndarray, reference: np.ndarray, height: int = SIZE) -> float:
-    """Mean LMD along the cheapest monotonic path that stays within 5 frames of the diagonal; NaN without a face.
+    """Mean LMD of landmarks [T, 68, 2] along the cheapest monotonic path within 5 frames of the diagonal; NaN without a face.
 
     Steps (1, 0), (0, 1), (1, 1), all of weight 1; frames without a face on either side are left out first.
     """
