@@ -82,7 +82,7 @@ def align(clip: np.ndarray, subject: Subject, first_img_id: int) -> Alignment:
 
 
 def search(clip: np.ndarray, subject: Subject) -> tuple[int | None, int | None]:
-    """The img_ids of the frames that a clip of thumbnails [T, 48, 48] starts and ends with, anywhere in the video; None where unsure."""
+    """The img_ids of the frames that a clip, thumbnails [T, 48, 48], starts and ends with in the video; None where unsure."""
     ids = sorted({row.img_id for split in ("train", "val") for row in subject.frames(split)})
     truth = reference(subject, range(ids[0], ids[-1] + 1))
     window = max(20, len(clip) // 8)
