@@ -133,8 +133,9 @@ class SignalConfig:
     """Frames of audio features that the temporal attention sees."""
     audio_noise: float = 0.0  # ours: a few seconds of sound are else learnt by heart
     """Noise on the standardised audio features in training, in standard deviations."""
-    motion_source: Literal["predicted", "tracked"] = "predicted"
-    """Facial motion at test time: predicted from the sound, or the oracle tracked in the test video."""
+    motion_source: Literal["predicted", "imported", "tracked"] = "predicted"
+    """Facial motion at test time: predicted from the sound, by Real3D-Portrait's model (`d3talker motion import`), or the
+    oracle tracked in the test video."""
     eyes: Literal["loop", "still", "video"] = "loop"
     """Blinks at test time: the training frames' in a loop, none, or the test video's own (as the official codes do)."""
 

@@ -17,6 +17,7 @@ from d3talker.config import REGIONS, Config, from_dict
 from d3talker.errors import UserError
 from d3talker.gaussians import Gaussians
 from d3talker.motion.model import motion_from_state
+from d3talker.motion.real3d import ImportedMotion
 from d3talker.predictions import PredictionsWriter
 from d3talker.progress import track
 from d3talker.refiner import Refiner, fast_layout
@@ -48,6 +49,7 @@ class TrainedTalker:
         self.feature_name: str = signals["feature_name"]
         self.statistics = AudioStatistics(**signals["statistics"])
         self.motion = motion_from_state(signals["motion"])
+        self.imported = None if signals["imported"] is None else ImportedMotion.from_state(signals["imported"])
         self.eyes = np.array(signals["eyes"], np.float32)
         self.refiner: Refiner | None = None
         self.notes = [] if state["pretrained"] else ["Without pre-training: everything was learnt from this subject."]
@@ -69,22 +71,34 @@ class TrainedTalker:
         features = subject.features(self.feature_name)
         if rows.max() >= len(features):
             raise UserError(f"{subject.root} has audio features for {len(features)} frames, frame {rows.max()} is asked for")
-        tracked = subject.expression()[rows] if s.motion_source == "tracked" else None
+        expression = None if s.motion_source == "predicted" else self._given(subject, rows)
         filmed = read_action_units(subject.layout.action_units)[rows] if s.eyes == "video" else None
-        return self._drive(subject, features[rows], tracked, filmed)
+        return self._drive(subject, features[rows], expression, filmed)
+
+    def _given(self, subject: Subject, rows: np.ndarray) -> np.ndarray:
+        """Expression [T, E] that was not predicted here: tracked in the test video, or imported."""
+        if self.config.signals.motion_source == "tracked":
+            return subject.expression()[rows]
+        heard = subject.imported_expression()
+        if heard is None or self.imported is None:
+            raise UserError(
+                f"{subject.root} has no imported motion, or was trained before it was there; run d3talker motion import, then "
+                "train again"
+            )
+        return self.imported.predict(heard[rows])
 
     def drive_by(self, subject: Subject, features: np.ndarray) -> Drive:
         """Signals from the audio features [T, 16, 29] of any sound."""
         s = self.config.signals
-        if s.motion_source == "tracked" or s.eyes == "video":
-            raise UserError("a foreign sound has no video to track motion or eyes in; use motion-source predicted and eyes loop")
+        if s.motion_source != "predicted" or s.eyes == "video":
+            raise UserError("a foreign sound has no motion or eyes of its own; use motion-source predicted and eyes loop")
         return self._drive(subject, features, None, None)
 
     def _drive(
-        self, subject: Subject, features: np.ndarray, tracked: np.ndarray | None, filmed: np.ndarray | None
+        self, subject: Subject, features: np.ndarray, given: np.ndarray | None, filmed: np.ndarray | None
     ) -> Drive:
         audio = self.statistics.apply(features)
-        expression = self.motion.predict(audio) if tracked is None else tracked
+        expression = self.motion.predict(audio) if given is None else given
         looped = self.eyes[ping_pong(len(self.eyes), len(audio))]
         eyes = filmed if filmed is not None else looped * (self.config.signals.eyes == "loop")
         return drive(subject.identity(), expression, audio, eyes, self.config.signals, self.device)

@@ -139,6 +139,8 @@ def footnotes(config: Config, motion: Path | None = None) -> list[str]:
     notes = ["Head pose, torso and background of the test frames are the video's own, as in the official codes."]
     if config.signals.motion_source == "tracked":
         notes.append("ORACLE: facial motion was tracked in the test video.")
+    elif config.signals.motion_source == "imported":
+        notes.append("Facial motion comes from sound by Real3D-Portrait's own model.")
     elif motion is not None:
         from d3talker.motion.model import MotionModel
 

@@ -34,7 +34,7 @@ class DemoConfig:
     out: Path = Path("demo")
     """Folder for people, results and report."""
     people: int = 4
-    """Synthetic people to pre-train on, beside the one who is tested; at least 2."""
+    """Synthetic people to pre-train on, beside the one who is tested (the last); at least 2."""
     size: Literal[64, 128, 256, 512] = 128
     """Side of the square pictures in pixels."""
     weights: Path | None = None
@@ -55,7 +55,7 @@ def run(config: DemoConfig) -> int:
     people, results, page = config.out / "people", config.out / "results", config.out / "report"
     say("1 of 4: people")
     synthetic.run(SynthConfig(people, config.people + 1, SECONDS, config.size))
-    tested, *others = (people / f"synth{index:02d}" for index in range(config.people + 1))
+    *others, tested = (people / f"synth{index:02d}" for index in range(config.people + 1))
     say("2 of 4: facial motion from sound, learnt on those who are not tested")
     motion.run(MotionConfig(TrainConfig(tuple(others), config.out / "motion")))
     say("3 of 4: training, rendering and scoring")
@@ -71,12 +71,12 @@ def run(config: DemoConfig) -> int:
 
 def sounds(speakers: list[Path], out: Path) -> tuple[str, ...]:
     """A=..., B=...: a few seconds of what others say, for the cross-driven Table 3."""
-    from d3talker.subject.layout import Subject
+    from d3talker.subject.layout import Layout
     from d3talker.video import SAMPLE_RATE, read_audio, write_wav
 
     found = []
     for name, root in zip("AB", speakers):
         path = out / f"{name}.wav"
-        write_wav(path, read_audio(Subject(root).layout.audio)[:round(SOUND_SECONDS * SAMPLE_RATE)])
+        write_wav(path, read_audio(Layout(root).audio)[:round(SOUND_SECONDS * SAMPLE_RATE)])
         found.append(f"{name}={path}")
     return tuple(found)

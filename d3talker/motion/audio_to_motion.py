@@ -51,17 +51,8 @@ class RidgeMotion:
         basis = np.linalg.eigh(np.cov(rows.T))[1][:, ::-1][:, :COMPONENTS]
         flat = _reduce(features, basis)
         center, spread = flat.mean(0), flat.std(0) + 1e-6
-        inputs, targets = (flat - center) / spread, expression.astype(np.float64)
-        errors = np.zeros((len(RIDGES), targets.shape[1]))
-        for held in np.array_split(np.arange(len(inputs)), FOLDS):
-            kept = np.setdiff1d(np.arange(len(inputs)), held)
-            mean = targets[kept].mean(0)
-            solutions = _solve(inputs[kept], targets[kept] - mean)
-            errors += ((inputs[held] @ solutions + mean - targets[held]) ** 2).sum(1)
-        best = errors.argmin(0)
-        mean = targets.mean(0)
-        weights = _solve(inputs, targets - mean)[best, :, np.arange(targets.shape[1])].T
-        return cls(basis, center, spread, weights, mean)
+        targets = expression.astype(np.float64)
+        return cls(basis, center, spread, ridge((flat - center) / spread, targets), targets.mean(0))
 
     def state(self) -> dict[str, list]:
         """Plain lists for a checkpoint."""
@@ -71,6 +62,18 @@ class RidgeMotion:
     def from_state(cls, state: dict[str, list]) -> RidgeMotion:
         """Inverse of `state`."""
         return cls(**{name: np.array(value, np.float64) for name, value in state.items()})
+
+
+def ridge(inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Weights [D, E] of targets [T, E], less their mean, on centred inputs [T, D]: each target's penalty is the one of RIDGES
+    with the least error on held-out fifths (blocks in time)."""
+    errors = np.zeros((len(RIDGES), targets.shape[1]))
+    for held in np.array_split(np.arange(len(inputs)), FOLDS):
+        kept = np.setdiff1d(np.arange(len(inputs)), held)
+        mean = targets[kept].mean(0)
+        solutions = _solve(inputs[kept], targets[kept] - mean)
+        errors += ((inputs[held] @ solutions + mean - targets[held]) ** 2).sum(1)
+    return _solve(inputs, targets - targets.mean(0))[errors.argmin(0), :, np.arange(targets.shape[1])].T
 
 
 def _main_motions(expression: np.ndarray, lips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -73,6 +73,11 @@ class Layout:
         """float32 [T, E]: expression coefficients of every frame, tracked."""
         return self.root / "motion" / "expression.npy"
 
+    @property
+    def real3d(self) -> Path:
+        """float32 [T, 64]: expression coefficients that Real3D-Portrait's model heard (`d3talker motion import`)."""
+        return self.root / "motion" / "real3d_expression.npy"
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -108,7 +113,7 @@ class Subject:
         """SHA-256 over everything that can change a result: poses, sound, features, motion, eyes, and all images of all frames."""
         layout = self.layout
         files = [self._need(p) for p in (layout.transforms("train"), layout.transforms("val"), layout.audio)]
-        optional = [layout.background, layout.action_units, layout.identity, layout.expression]
+        optional = [layout.background, layout.action_units, layout.identity, layout.expression, layout.real3d]
         optional += [self.root / name for names in FEATURES.values() for name in names]
         for frame in self.frames("train") + self.frames("val"):
             files.append(self._need(self.gt_path(frame.img_id)))
@@ -238,6 +243,10 @@ class Subject:
     def expression(self) -> np.ndarray:
         """Tracked expression coefficients of every frame, float32 [T, E]."""
         return read_npy(self._need(self.layout.expression)).astype(np.float32)
+
+    def imported_expression(self) -> np.ndarray | None:
+        """Real3D-Portrait's coefficients of every frame, float32 [T, 64], or None where none were imported."""
+        return read_npy(self.layout.real3d).astype(np.float32) if self.layout.real3d.exists() else None
 
     def identity(self) -> np.ndarray:
         """Fitted identity coefficients, float32 [I]."""

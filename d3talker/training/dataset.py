@@ -17,6 +17,7 @@ from d3talker.motion.audio_to_motion import RidgeMotion
 from d3talker.motion.head import embedded_head
 from d3talker.motion.model import CalibratedMotion, fit_motion
 from d3talker.motion.pncc import canonical, pncc
+from d3talker.motion.real3d import ImportedMotion
 from d3talker.progress import track
 from d3talker.signals import window
 from d3talker.subject.action_units import BLINK_MAX, read_action_units
@@ -141,13 +142,14 @@ class TrainingSignals:
     identity: np.ndarray
     statistics: AudioStatistics
     motion: RidgeMotion | CalibratedMotion
+    imported: ImportedMotion | None
     eyes: np.ndarray
     feature_name: str
 
     def state(self) -> dict[str, Any]:
         """What test time needs, as plain data for a checkpoint."""
         return {"statistics": asdict(self.statistics), "motion": self.motion.state(), "eyes": self.eyes.tolist(),
-                "feature_name": self.feature_name}
+                "feature_name": self.feature_name, "imported": None if self.imported is None else self.imported.state()}
 
 
 def training_signals(
@@ -168,7 +170,11 @@ def training_signals(
     basis = embedded_head().landmark_basis()[2]
     lips = basis[:, 48:, :2].reshape(len(basis), -1)
     predictor = fit_motion(motion, name, audio, expression, lips)
-    return TrainingSignals(signals, subject.identity(), statistics, predictor, eyes, name)
+    heard = subject.imported_expression()
+    imported = None
+    if heard is not None:
+        imported = ImportedMotion.fit(_rows(heard, rows, f"imported coefficients of {subject.root}"), expression)
+    return TrainingSignals(signals, subject.identity(), statistics, predictor, imported, eyes, name)
 
 
 def _rows(values: np.ndarray, rows: Sequence[int], what: str) -> np.ndarray:

@@ -12,6 +12,7 @@ import torch
 from d3talker import checkpoint
 from d3talker.config import MINI, Config, check
 from d3talker.errors import UserError
+from d3talker.motion.head import embedded_head
 from d3talker.subject.layout import Subject
 from d3talker.synthesis import TrainedTalker, back, camera
 from d3talker.training import loop
@@ -116,6 +117,32 @@ def test_test_time_reads_no_motion_of_the_test_video(person: Path, finished: Pat
         assert not torch.equal(trained.drive(subject, test).motion, before.motion)
     finally:
         Subject.expression = original  # type: ignore[method-assign]
+
+
+def test_imported_motion_drives_and_is_carried_over_by_the_training_frames(
+    person: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Coefficients that hold the truth in another basis give the jaw of unseen frames back; without them the sentence says what to do."""
+    subject = Subject(person)
+    test, truth = subject.frames("val")[:4], subject.expression()
+    jaw = embedded_head().expression_names.index("jaw_open")
+    coefficients = np.outer(truth[:, jaw], np.random.default_rng(0).normal(size=64)).astype(np.float32)
+    imported = replace(TINY.signals, motion_source="imported")
+    trained = TrainedTalker(finished, "cpu")
+    trained.config = replace(trained.config, signals=imported)
+    with pytest.raises(UserError, match="motion import"):
+        trained.drive(subject, test)
+
+    monkeypatch.setattr(Subject, "imported_expression", lambda self: coefficients)
+    adapt(person, tmp_path / "run", replace(TINY, schedule=replace(TINY.schedule, face=12, mouth=12, fuse=1)))
+    trained = TrainedTalker(tmp_path / "run", "cpu")
+    assert trained.imported is not None
+    np.testing.assert_allclose(trained.imported.predict(coefficients)[:, jaw], truth[:, jaw], atol=0.05)
+    predicted = trained.drive(subject, test).motion
+    trained.config = replace(trained.config, signals=imported)
+    assert not torch.equal(trained.drive(subject, test).motion, predicted)
+    with pytest.raises(UserError, match="foreign sound"):
+        trained.drive_by(subject, subject.features("mel")[:3])
 
 
 def test_rendering_is_deterministic(person: Path, finished: Path) -> None:
