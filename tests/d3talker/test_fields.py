@@ -44,6 +44,18 @@ def test_signal_widths() -> None:
 
 
 @pytest.mark.parametrize("neighbours", [0, 1, 2, 4, 7])
+@pytest.mark.parametrize("seed", range(3))
+def test_new_encoders_pass_on_how_frames_differ(seed: int) -> None:
+    """Inputs that differ by about their unit spread give features that do too; else a short training never wakes an encoder."""
+    torch.manual_seed(seed)
+    motion, audio = MotionEncoder(CONFIG), AudioEncoder(CONFIG)
+    pictures = torch.randn(16, 2 * CONFIG.neighbours + 1, 3, CONFIG.pncc_size, CONFIG.pncc_size)
+    heard = torch.randn(16, CONFIG.audio_window, 16, 29)
+    with torch.no_grad():
+        for features in (torch.stack([motion(p) for p in pictures]), torch.stack([audio(h) for h in heard])):
+            assert 0.05 < features.std(0).mean() < 5
+
+
 def test_tcn_sees_exactly_its_neighbours(neighbours: int) -> None:
     torch.manual_seed(0)
     tcn = TemporalConvolution(8, neighbours)
