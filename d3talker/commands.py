@@ -12,7 +12,7 @@ import tyro
 from d3talker.ablations import ablated
 from d3talker.config import PAPER, Config, Preset, preset_default
 from d3talker.errors import UserError
-from d3talker.progress import console
+from d3talker.progress import say
 from d3talker.video import FPS
 
 
@@ -45,7 +45,7 @@ class PretrainCommand:
         from d3talker.training.pretrain import pretrain
 
         seconds, before = pretrain(ablated(self.model, self.ablation), [Subject(p) for p in self.subjects], self.out, self.seed)
-        console.print(f"{self.out}: pre-trained in {seconds:.0f} s of steps{' before' if before else ''}")
+        say(f"{self.out}: pre-trained in {seconds:.0f} s of steps{' before' if before else ''}")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class AdaptCommand:
             raise UserError(f"{self.subject} has {len(frames) / FPS:g} s to train on; give a --budget up to that")
         config = ablated(self.model, self.ablation)
         seconds, before = train_identity(config, subject, frames[:wanted], self.out, self.seed, self.general, self.motion)
-        console.print(f"{self.out}: adapted in {seconds:.0f} s of steps{' before' if before else ''}")
+        say(f"{self.out}: adapted in {seconds:.0f} s of steps{' before' if before else ''}")
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class RenderCommand:
         with VideoWriter(video, codec="h264", audio=made.audio(), metadata=made.mark().metadata()) as writer:
             for frame in made.frames():
                 writer.write(frame)
-        console.print(f"{made.manifest.frames} frames in {self.out}, to look at: {video}")
+        say(f"{made.manifest.frames} frames in {self.out}, to look at: {video}")
 
 
 def run(command: PretrainCommand | AdaptCommand | RenderCommand) -> int:
