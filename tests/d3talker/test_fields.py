@@ -43,7 +43,6 @@ def test_signal_widths() -> None:
     assert EyeEncoder()(s.eyes).shape == (6,) and EyeEncoder()(s.eyes)[5] == s.eyes[5]
 
 
-@pytest.mark.parametrize("neighbours", [0, 1, 2, 4, 7])
 @pytest.mark.parametrize("seed", range(3))
 def test_new_encoders_pass_on_how_frames_differ(seed: int) -> None:
     """Inputs that differ by about their unit spread give features that do too; else a short training never wakes an encoder."""
@@ -56,6 +55,7 @@ def test_new_encoders_pass_on_how_frames_differ(seed: int) -> None:
             assert 0.05 < features.std(0).mean() < 5
 
 
+@pytest.mark.parametrize("neighbours", [0, 1, 2, 4, 7])
 def test_tcn_sees_exactly_its_neighbours(neighbours: int) -> None:
     torch.manual_seed(0)
     tcn = TemporalConvolution(8, neighbours)
