@@ -190,7 +190,7 @@ def _facts(extra: dict[str, Any]) -> str:
     """What a reader should know beside the value; a face in every frame goes without saying."""
     told = {
         key: fact for key, fact in extra.items()
-        if not key.endswith("sha256") and not (key.startswith("detected") and fact == 1)
+        if not key.endswith("sha256") and not (key.startswith("detected") and fact == 1) and not isinstance(fact, list)
     }
     return ", ".join(
         f"{key.replace('_', ' ')} {f'{fact:.3g}' if isinstance(fact, float) else fact}" for key, fact in told.items()

@@ -29,7 +29,7 @@ class LPIPS(nn.Module):
         """net: which linear layers; they ship inside the `lpips` package, v0.1.  Raises MissingWeights without it."""
         super().__init__()
         # oneDNN's convolutions are fastest on interleaved channels, and sums over channels then read memory in order
-        self.net, self.backbone = net, backbone.to(memory_format=torch.channels_last)
+        self.net, self.backbone = net, backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         path = packaged_file("lpips", f"weights/v0.1/{net}.pth", "lpips", "LPIPS")
         layers = load_state(path)
         weights = [layers[f"lin{number}.model.1.weight"].flatten() for number in range(len(backbone.taps))]

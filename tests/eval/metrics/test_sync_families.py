@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import types
 
 import numpy as np
@@ -61,9 +63,18 @@ def test_official_mode_hands_lossless_frames_to_the_package(monkeypatch):
 
         def __init__(self, weights, device, min_track):
             seen.update(weights=weights, min_track=min_track)
+            embed = lambda windows: torch.ones(9, 1024) * windows  # noqa: E731
+            network = types.SimpleNamespace(forward_lip=embed, forward_aud=embed)
+            self.syncnet = types.SimpleNamespace(__S__=network, evaluate=self.evaluate)
+
+        def evaluate(self, opt):
+            self.syncnet.__S__.forward_lip(opt)
+            self.syncnet.__S__.forward_aud(opt)
 
         def inference(self, video, audio):
             seen.update(frames=list(read_frames(video)), sound=read_audio(audio))
+            for track in range(len(self.tracks[0])):
+                self.syncnet.evaluate(opt=track)
             return (*self.tracks, 6.0, 8.0, "", True)
 
     monkeypatch.setattr(sync_official, "require", lambda *_: types.SimpleNamespace(SyncNetPipeline=Pipeline))
@@ -73,6 +84,7 @@ def test_official_mode_hands_lossless_frames_to_the_package(monkeypatch):
     results = score([FACE] * 3, None, names, audio=SOUND)
     assert (results["sync_c_official"].value, results["sync_d_official"].value) == (6.0, 8.0)
     assert results["sync_c_official"].extra["offset"] == 3 and results["sync_c_official"].extra["tracks"] == 2
+    assert results["sync_d_official"].extra["windows"] == 9
     assert all(np.array_equal(frame, FACE) for frame in seen["frames"]) and len(seen["frames"]) == 3
     np.testing.assert_allclose(seen["sound"], SOUND, atol=1e-4)
     assert seen["min_track"] == 100 and seen["weights"]["syncnet_weights"] == "syncnet.file"
@@ -80,13 +92,48 @@ def test_official_mode_hands_lossless_frames_to_the_package(monkeypatch):
     assert "no face track" in score([FACE], None, names, audio=SOUND)["sync_d_official"].reason
 
 
-def test_the_real_package_takes_our_options_and_its_failures_are_reasons(monkeypatch, tmp_path):
-    package = pytest.importorskip("syncnet_python")
+@pytest.fixture
+def random_weights(monkeypatch, tmp_path):
+    """Seeded random networks in files of the published names."""
+    pytest.importorskip("syncnet_python")
     from syncnet_python.detectors.s3fd.nets import S3FDNet
 
     files = {"s3fd": tmp_path / "s3fd.pth", "syncnet": tmp_path / "syncnet.model"}
-    torch.save(S3FDNet(device="cpu").state_dict(), files["s3fd"])
-    torch.save(SyncNet().state_dict(), files["syncnet"])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        torch.save(S3FDNet(device="cpu").state_dict(), files["s3fd"])
+        torch.save(SyncNet().state_dict(), files["syncnet"])
+    monkeypatch.setattr(sync_official, "find_weights", lambda name, *_, **__: files[name])
+    return files
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the official pipeline calls ffmpeg")
+@pytest.mark.filterwarnings("ignore:kernel_size exceeds")  # the clip is shorter than the package's median filters
+def test_the_real_package_goes_the_whole_way(monkeypatch, random_weights, tmp_path, capfd):
+    """All of it but the weights: ffmpeg, tracking, crops, SyncNet; the face detector alone is a stand-in."""
+    from syncnet_python import syncnet_pipeline
+
+    faces = [np.array([[40.0, 30.0, 190.0, 200.0, 0.99]])]
+    monkeypatch.setattr(syncnet_pipeline.S3FD, "detect_faces", lambda *_, **__: faces[0])
+    monkeypatch.setattr(sync_official, "MIN_TRACK", 10)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    clip = [np.roll(FACE, shift, axis=1) for shift in (0, 1, 2, 3, 2, 1) * 2]
+    names = ("sync_c_official", "sync_d_official")
+    results = score(clip, None, names, audio=SOUND)
+    c, d = (results[name] for name in names)
+    assert c.value >= 0 and d.value > 0 and c.extra == d.extra
+    assert c.extra["tracks"] == 1 and c.extra["windows"] == len(clip) - 5 and -15 <= c.extra["offset"] <= 15
+    assert d.interval is None or d.interval[0] <= d.value <= d.interval[1]
+    faces[0] = np.empty((0, 5))
+    assert "no face track" in score(clip, None, names, audio=SOUND)["sync_c_official"].reason
+    faces[0] = np.array([[500.0, 500.0, 700.0, 700.0, 0.99]])  # outside of the frame
+    assert "failed" in score(clip, None, names, audio=SOUND)["sync_c_official"].reason
+    assert "ffmpeg" not in capfd.readouterr().err and not list((tmp_path / "temporary").iterdir())
+
+
+def test_the_real_package_takes_our_options_and_its_failures_are_reasons(monkeypatch, random_weights):
+    package = pytest.importorskip("syncnet_python")
     made = []
 
     class Watched(package.SyncNetPipeline):
@@ -99,9 +146,8 @@ def test_the_real_package_takes_our_options_and_its_failures_are_reasons(monkeyp
 
     monkeypatch.setattr(package, "SyncNetPipeline", Watched)
     monkeypatch.setattr(sync_official.shutil, "which", lambda name: "ffmpeg")
-    monkeypatch.setattr(sync_official, "find_weights", lambda name, *_, **__: files[name])
     result = score([FACE], None, ["sync_c_official"], audio=SOUND)["sync_c_official"]
     assert result.value is None and "no frames were extracted" in result.reason
     config = made[0]
     assert (config.min_track, config.vshift, config.crop_scale) == (100, 15, 0.4)
-    assert config.s3fd_weights == str(files["s3fd"])
+    assert config.s3fd_weights == str(random_weights["s3fd"])
