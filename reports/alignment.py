@@ -7,8 +7,8 @@ from pathlib import Path
 
 from d3talker.errors import UserError
 from d3talker.files import read_json
+from eval.alignment import FILE
 
-FILE = "alignment.json"
 SILENCE = {"", "sil", "sp", "_", "<eps>"}
 
 

@@ -42,7 +42,7 @@ def deepspeech_steps(audio: np.ndarray, weights: Path | None = None) -> np.ndarr
 
 def input_vectors(audio: np.ndarray) -> np.ndarray:
     """What the network sees, float32 [F, 494]: cepstra every 20 ms with 9 frames around, standardised over the clip."""
-    rows = mfcc((audio * 32767).astype(np.int16))[::2]
+    rows = mfcc((audio * 32767).astype(np.int16), 26)[::2]
     padded = np.pad(rows, ((CONTEXT, CONTEXT), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * CONTEXT + 1, axis=0).transpose(0, 2, 1)
     flat = windows.reshape(len(rows), -1)

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from d3talker.audio.mfcc import mfcc
 from d3talker.errors import UserError
 from d3talker.video import to_int16
 from d3talker.weights import find_weights, load_state
 from eval.intervals import bootstrap
-from eval.metrics.mfcc import mfcc
 
 WINDOW = 5  # frames
 ROWS = 4  # MFCC rows a frame
@@ -120,7 +120,7 @@ class LipStream:
 
 def sound_embeddings(network: SyncNet, audio: np.ndarray) -> Tensor:
     """Sound float32 [S] at 16 kHz -> [N, 1024], one for each frame's window of 20 MFCC rows (0.2 s)."""
-    features = mfcc(to_int16(audio))
+    features = mfcc(to_int16(audio), 13)
     count = (len(features) - ROWS * WINDOW) // ROWS + 1
     starts = iter(range(0, ROWS * max(count, 0), ROWS))
     outputs = []
