@@ -185,6 +185,8 @@ def print_plan(config: BenchConfig, planned: Plan, faults: dict[str, str], estim
     if "step_s" not in known and any(task.config for task in open_):
         trust = f"a guess: {GUESSES[estimator.device].step_s:g} s a step at its usual size on {estimator.device}"
     say(f"about {duration(cost.seconds)} of work one by one ({trust}), {cost.bytes / 1e9:.2g} GB of disk")
+    if config.preset == "paper" and estimator.device == "cpu":
+        say("warning: torch sees no GPU here, so every job, on any node, will run on a CPU; start this where a GPU is seen")
     free = shutil.disk_usage(next(p for p in (config.out, *config.out.resolve().parents) if p.exists())).free
     if cost.bytes > free:
         say(f"warning: the disk of {config.out} has {free / 1e9:.2g} GB left")

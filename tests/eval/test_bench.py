@@ -61,6 +61,12 @@ def bench(tmp_path, people, monkeypatch, capfd):
     return call
 
 
+def test_the_paper_schedule_without_a_gpu_is_warned_of(bench, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert "sees no GPU here" in bench("--budgets", "2", "--preset", "paper", "--dry-run")[1]
+    assert "sees no GPU here" not in bench(*BUDGET, "--dry-run")[1]
+
+
 def test_a_dry_run_says_everything_and_leaves_nothing(bench):
     code, said = bench(*BUDGET, "--dry-run")
     assert code == 0 and not bench.out.exists()
