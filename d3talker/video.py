@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -177,7 +177,7 @@ def read_audio(path: Path | str, rate: int = SAMPLE_RATE) -> np.ndarray:
     with _open(path) as container:
         if not container.streams.audio:
             raise UserError(f"{path} has no sound; give a file with a sound track")
-        stream = container.streams.audio[0]
+        stream = _readable(container.streams.audio[0], "sound", path)
         resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
         blocks: list[np.ndarray] = []
         first: float | None = None
@@ -222,4 +222,10 @@ def _open(path: Path | str) -> av.container.InputContainer:
 def _video_stream(container: av.container.InputContainer, path: Path | str) -> av.VideoStream:
     if not container.streams.video:
         raise UserError(f"{path} has no picture; give a video")
-    return container.streams.video[0]
+    return _readable(container.streams.video[0], "picture", path)
+
+
+def _readable(stream: Any, what: str, path: Path | str) -> Any:
+    if stream.codec_context is None:
+        raise UserError(f"the {what} of {path} is in a codec that cannot be read here; re-encode it to H.264 and AAC")
+    return stream

@@ -188,10 +188,11 @@ def _print_table(results: dict[str, MetricResult], report: dict[str, Any]) -> No
 
 def _facts(extra: dict[str, Any]) -> str:
     """What a reader should know beside the value; a face in every frame goes without saying."""
-    told = {
-        key: fact for key, fact in extra.items()
-        if not key.endswith("sha256") and not (key.startswith("detected") and fact == 1) and not isinstance(fact, list)
-    }
-    return ", ".join(
-        f"{key.replace('_', ' ')} {f'{fact:.3g}' if isinstance(fact, float) else fact}" for key, fact in told.items()
-    )
+    told = []
+    for key, fact in extra.items():
+        words = key.replace("_", " ")
+        if isinstance(fact, bool):
+            told.append(words if fact else f"not {words}")
+        elif not (key.endswith("sha256") or isinstance(fact, list) or (key.startswith("detected") and fact == 1)):
+            told.append(f"{words} {f'{fact:.3g}' if isinstance(fact, float) else fact}")
+    return ", ".join(told)

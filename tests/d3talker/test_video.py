@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -111,3 +112,15 @@ def test_truncated_video_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"half\.mp4"):
         list(read_frames(half))
 
+
+@pytest.mark.parametrize(("tag", "what", "read"), [(b"FFV1", "picture", probe), (b"\x01\x00\x01\x00\x80>", "sound", read_audio)])
+def test_an_unknown_codec_is_named(tmp_path: Path, tag: bytes, what: str, read: Callable) -> None:
+    clip = tmp_path / "a.avi"
+    with VideoWriter(clip, codec="ffv1", audio=np.zeros(6400, np.float32)) as writer:
+        for _ in range(10):
+            writer.write(np.zeros((32, 32, 3), np.uint8))
+    content = clip.read_bytes()
+    assert tag in content
+    clip.write_bytes(content.replace(tag, b"QQ" + tag[2:]))
+    with pytest.raises(UserError, match=f"the {what} of .* codec"):
+        read(clip)

@@ -130,6 +130,8 @@ def test_sound_may_come_from_elsewhere(tmp_path, capsys):
         (lambda p: (damaged(p, 0.6), "--reference", video(p / "b.mkv"), "--metrics", "psnr"), "frames"),
         (lambda p: (damaged(p, 0.01), "--reference", video(p / "b.mkv")), "a.mkv"),
         (lambda p: (text(p),), "cannot be opened"),
+        (lambda p: (unreadable(p), "--reference", video(p / "b.mkv")), "codec"),
+        (lambda p: (video(p / "a.mkv"), "--reference", unreadable(p), "--metrics", "psnr"), "codec"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_two(make, words, tmp_path, capsys):
@@ -143,6 +145,13 @@ def damaged(path, share):
     noise = np.random.default_rng(0).integers(0, 256, (12, 96, 96, 3), dtype=np.uint8)
     clip = video(path / "a.mkv", noise)
     clip.write_bytes(clip.read_bytes()[: int(share * clip.stat().st_size)])
+    return clip
+
+
+def unreadable(path):
+    """A whole container whose pictures are in a codec that nobody knows."""
+    clip = video(path / "u.avi")
+    clip.write_bytes(clip.read_bytes().replace(b"FFV1", b"QQQQ"))
     return clip
 
 

@@ -44,6 +44,13 @@ def test_what_cannot_be_scored_says_why(random_syncnet, frames, reason):
     assert all(result.value is None and reason in result.reason for result in results.values())
 
 
+def test_silence_and_gaps_are_scored_like_any_other_clip(random_syncnet):
+    silent = score([FACE] * 12, None, NAMES, audio=np.zeros_like(SOUND))
+    assert silent["sync_d"].value > 0 and silent["sync_c"].value >= 0
+    holed = score([*[FACE] * 7, *[np.zeros_like(FACE)] * 2, *[FACE] * 3], None, NAMES, audio=SOUND)
+    assert holed["sync_d"].value > 0 and holed["sync_d"].extra["detected"] == pytest.approx(10 / 12)
+
+
 def test_missing_weights_sound_and_package_are_reasons_not_errors(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("D3TALKER_WEIGHTS", raising=False)

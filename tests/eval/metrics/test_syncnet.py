@@ -132,6 +132,16 @@ def test_shifting_the_sound_shifts_the_offset(lag):
     assert found.distance_interval[0] < found.distance < found.distance_interval[1]
 
 
+def test_moving_the_sound_moves_its_embeddings():
+    network = SyncNet().eval()
+    network.load_state_dict(random_state(2))
+    audio = np.random.default_rng(0).normal(0, 0.1, 30 * 640).astype(np.float32)
+    whole, late = sound_embeddings(network, audio), sound_embeddings(network, audio[7 * 640 :])
+    # the first row sees where the sound begins, the last ones where it ends
+    torch.testing.assert_close(late[1:16], whole[8:23], rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(late[1:16], whole[7:22], atol=1e-2)
+
+
 def test_scores_by_hand():
     lips, sound = torch.zeros(4, 2), torch.tensor([[3.0, 4.0]] * 4)
     matrix = distances(lips, sound)
