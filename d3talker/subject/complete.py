@@ -35,7 +35,8 @@ def complete(folder: Path) -> list[str]:
         return made
     face, points = embedded_head(), subject.landmarks(range(total))
     if not tracked:
-        track = fit_track((points + 0.5) * (VIEW / subject.size[1]), face)
+        scale = VIEW / subject.size[1]
+        track = fit_track((points + 0.5) * scale, face, focal=float(subject.K[0, 0]) * scale)
         write_npy(subject.layout.expression, track.expression.astype(np.float32))
         write_npy(subject.layout.identity, track.identity.astype(np.float32))
         made.append("motion/")

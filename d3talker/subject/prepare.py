@@ -64,9 +64,10 @@ def run(config: PrepareConfig) -> None:
         return
     with _removed_on_error(config.out, stages.work):
         for name in NAMES:
-            started = time.monotonic()
+            started, worked = time.monotonic(), time.process_time()
             getattr(stages, name)()
-            _count_seconds(stages.work, name, time.monotonic() - started)
+            _count(stages.work / "seconds.json", name, time.monotonic() - started)
+            _count(stages.work / "cpu_seconds.json", name, time.process_time() - worked)
         summary = _summary(stages, mark)
         write_json(stages.layout.meta, summary)
     shutil.rmtree(stages.work)
@@ -115,8 +116,8 @@ def _removed_on_error(out: Path, work: Path) -> Iterator[None]:
         raise
 
 
-def _count_seconds(work: Path, stage: str, seconds: float) -> None:
-    path = work / "seconds.json"
+def _count(path: Path, stage: str, seconds: float) -> None:
+    """Add to what a stage took; runs that were interrupted count too."""
     spent = read_json(path) if path.exists() else {}
     write_json(path, {**spent, stage: round(spent.get(stage, 0.0) + seconds, 2)})
 
@@ -135,7 +136,8 @@ def _summary(stages: Stages, mark: dict[str, Any]) -> dict[str, Any]:
         "crop": asdict(stages.crop), "focal_at_512": round(track.focal, 2), "lost_frames": stages.scan.lost.tolist(),
         "reprojection_px_at_512": round(float(np.nanmean(track.errors)), 4),
         "sound": read_json(stages.work / "lag.json"),
-        "seconds": read_json(stages.work / "seconds.json"), "tools": _tools(), "prepare": mark,
+        "seconds": read_json(stages.work / "seconds.json"), "cpu_seconds": read_json(stages.work / "cpu_seconds.json"),
+        "tools": _tools(), "prepare": mark,
     }
 
 

@@ -20,8 +20,9 @@ from d3talker.subject import clip, palette, torso
 from d3talker.subject.action_units import write_action_units
 from d3talker.subject.eyes import action_units
 from d3talker.subject.flow import choose_references, find_tracks
+from d3talker.subject.focal import find_focal
 from d3talker.subject.landmarks import LandmarkDetector
-from d3talker.subject.layout import FEATURES, Frame, Layout, test_split, transforms, write_image, write_landmarks
+from d3talker.subject.layout import FEATURES, Frame, Layout, test_split, transforms, write_image, write_landmarks, write_track
 from d3talker.subject.lips import lip_measures
 from d3talker.subject.parsing import SIDE, Parser, Placement, label_image
 from d3talker.subject.person import person_finder
@@ -30,6 +31,7 @@ from d3talker.subject.tracking import VIEW, Track, fit_track
 from d3talker.video import FPS, SAMPLE_RATE, read_audio, write_wav
 
 KEY_FRAMES = 24  # that the parser learns from
+ROUGH_STEPS, FINE_STEPS = 120, 200  # of the two fits
 BACKGROUND_FRAMES = 60  # that the background is the median of
 NAMES = ("landmarks", "sound", "frames", "tracking", "masks", "background", "pictures", "features")
 
@@ -131,19 +133,19 @@ class Stages:
         write_json(self.layout.transforms("val"), transforms(focal, size, rows[-test:]))
         write_npy(self.layout.expression, track.expression.astype(np.float32))
         write_npy(self.layout.identity, track.identity.astype(np.float32))
-        _write_track_params(self.layout.track, track, focal)
+        write_track(self.layout.track, track.identity, track.expression, track.euler, track.translation, focal)
         units = action_units(self.points, track.expression, embedded_head().expression_names)
         write_action_units(self.layout.action_units, units)
 
     def _fit(self) -> Track:
         """Landmarks first; then corners of the rigid face, found with that pose, make it steady."""
         points, face, view = self.crop.map(self.scan.points, round(VIEW)) + 0.5, embedded_head(), round(VIEW)
-        rough = fit_track(points, face, steps=120)
+        rough = fit_track(points, face, steps=ROUGH_STEPS)
         chosen = choose_references(rough.rotation, ~np.isnan(points[:, 0, 0]))
         pictures = {i: f for i, f in enumerate(clip.frames(self.video, self.crop, view)) if i in chosen}
         frames = progress(clip.frames(self.video, self.crop, view), "tracking", self.total)
         corners = find_tracks(frames, {i: pictures[i] for i in chosen}, rough, face, points)
-        return fit_track(points, face, corners, rough, steps=200)
+        return fit_track(points, face, corners, rough, FINE_STEPS, find_focal(points, face, rough))
 
     @cached_property
     def tracked(self) -> Track:
@@ -208,18 +210,6 @@ class Stages:
         there = (self.layout.image(folder, i, suffix).exists() for i in range(self.total))
         count = next((i for i, exists in enumerate(there) if not exists), self.total)
         return count if count == self.total else max(count - 1, 0)
-
-
-def _write_track_params(path: Path, track: Track, focal: float) -> None:
-    """The official codes' names and shapes; their trans is in tenths of the transforms' unit (ER-NeRF process.py)."""
-    import torch
-
-    values = {
-        "id": track.identity[None], "exp": track.expression, "euler": track.euler, "trans": track.translation * 10,
-        "focal": np.array([focal]),
-    }
-    with atomic_path(path) as temporary:
-        torch.save({key: torch.as_tensor(value, dtype=torch.float32) for key, value in values.items()}, temporary)
 
 
 def _read(path: Path) -> np.ndarray:

@@ -10,6 +10,7 @@ import pytest
 
 from d3talker.motion.head import embedded_head
 from d3talker.subject.flow import RigidTracks, choose_references, find_tracks
+from d3talker.subject.focal import find_focal, varied_frames
 from d3talker.subject.tracking import Track, fit_track, rotations
 
 FRAMES, FOCAL = 60, 1300.0
@@ -60,6 +61,40 @@ def test_pose_and_expression_are_found(truth, landmarks):
     np.testing.assert_allclose(c2w[:, :3, :3] @ track.translation[..., None] + c2w[:, :3, 3:], 0, atol=1e-9)
 
 
+def test_focal_length_is_found_whatever_the_start(truth):
+    """The same head filmed from 0.5 and 1.8 m with lenses that make it equally large."""
+    face = embedded_head()
+    shape = face.vertices(truth.identity, truth.expression)[:, face.landmarks].astype(float)
+    noise = np.random.default_rng(4).normal(0, 0.6, (FRAMES, 68, 2))
+    found = []
+    for focal, start in ((750.0, 1600.0), (2600.0, 1600.0), (2600.0, 900.0)):
+        away = truth.translation * (1, 1, focal / FOCAL)
+        camera = np.einsum("tij,tkj->tki", truth.rotation, shape) + away[:, None]
+        points = 256 + focal * camera[..., :2] * (1, -1) / -camera[..., 2:] + noise
+        found.append(find_focal(points, face, fit_track(points, face, steps=60, focal=start)))
+    assert abs(np.log(found[1] / found[2])) < 0.15
+    assert np.abs(np.log(np.array(found) / (750, 2600, 2600))).max() < 0.5  # flat beyond: the prior pulls to 1200
+
+
+def test_a_lasting_shape_is_no_expression(truth, landmarks):
+    """Lips that always stand 4 mm higher belong to the face's shape."""
+    higher = landmarks.copy()
+    higher[:, 48:, 1] -= 0.004 * FOCAL / 0.9
+    track = fit_track(higher, embedded_head(), steps=120)
+    moved = np.einsum("te,ekc->tkc", track.expression, embedded_head().landmark_basis()[2].astype(float))
+    true = np.einsum("te,ekc->tkc", truth.expression, embedded_head().landmark_basis()[2].astype(float))
+    assert np.linalg.norm((moved - true)[:, 48:].mean(0), axis=-1).mean() < 1.5e-3
+
+
+def test_varied_frames_hold_the_extremes_and_only_usable_ones():
+    euler = 0.3 * np.random.default_rng(5).normal(size=(400, 3))
+    usable = np.arange(400) % 3 > 0
+    chosen = varied_frames(euler, usable)
+    assert usable[chosen].all() and len(set(chosen)) == len(chosen) <= 90
+    for angle in (0, 1):
+        assert {euler[usable, angle].argmin(), euler[usable, angle].argmax()} <= set(np.searchsorted(np.flatnonzero(usable), chosen))
+
+
 def test_lost_frames_are_bridged(truth, landmarks):
     holed = landmarks.copy()
     holed[20:26] = np.nan
@@ -77,8 +112,8 @@ def test_corners_catch_motion_that_landmarks_alone_would_smooth_away(truth):
     seen = project(front[None], nodding) + rng.normal(0, 0.1, (FRAMES, len(front), 2))
     frame, point = np.divmod(np.arange(FRAMES * len(front)), len(front))
     corners = RigidTracks(frame, point, seen.reshape(-1, 2), front + rng.normal(0, 0.003, front.shape))
-    alone = fit_track(clean + rng.normal(0, 0.6, clean.shape), face, steps=100)
-    both = fit_track(clean + rng.normal(0, 0.6, clean.shape), face, corners, alone, steps=100)
+    alone = fit_track(clean + rng.normal(0, 0.6, clean.shape), face, steps=100, focal=FOCAL)
+    both = fit_track(clean + rng.normal(0, 0.6, clean.shape), face, corners, alone, steps=200, focal=FOCAL)
     fast = np.diff(nod, 2)
     gains = [np.diff(track.euler[:, 0], 2) @ fast / (fast @ fast) for track in (alone, both)]
     assert gains[0] < 0.3 and 0.65 < gains[1] < 1.2
