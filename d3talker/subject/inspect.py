@@ -20,6 +20,7 @@ from d3talker.subject import palette
 from d3talker.subject.action_units import read_action_units
 from d3talker.subject.complete import complete
 from d3talker.subject.layout import FEATURES, TEST_FRAMES, Layout, Subject
+from d3talker.subject.sheet import write_sheet
 from d3talker.video import FPS, SAMPLE_RATE, read_audio
 
 FOLDERS = {"ori_imgs": (".jpg", ".png"), "gt_imgs": (".jpg", ".png"), "parsing": (".png",), "torso_imgs": (".png",)}
@@ -36,6 +37,8 @@ class InspectConfig:
     """First make what training here needs and the folder lacks: tracked expression, au.csv, mel features."""
     json: bool = False
     """Print JSON instead of lines to read."""
+    sheet: Path | None = None
+    """Also draw masks, tracked mesh and landmarks over 12 frames of a folder into this picture, a PNG or JPEG."""
 
 
 @dataclass
@@ -54,6 +57,9 @@ def run(config: InspectConfig) -> None:
         made = complete(config.folder)
         print(f"made {', '.join(made) or 'nothing: all is there'}", file=sys.stderr)
     report = Report(video_facts(config.folder)) if video else inspect(config.folder)
+    if config.sheet is not None and not video:
+        write_sheet(Subject(config.folder), config.sheet)
+        print(f"drew {config.sheet}", file=sys.stderr)
     if config.json:
         print(json.dumps(vars(report), indent=1, ensure_ascii=False))
         return
