@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from d3talker.errors import UserError
 from d3talker.files import read_npy
 from d3talker.motion.head import embedded_head
 from d3talker.motion.zbuffer import rasterize
@@ -37,20 +39,25 @@ def load_priors(subject: Subject, frames: Sequence[Frame], device: torch.device)
     return Priors(torch.from_numpy(np.stack(depth)).to(device), torch.from_numpy(np.stack(normals)).to(device))
 
 
-def _sapiens(subject: Subject, kind: str, img_id: int) -> list:
+def _sapiens(subject: Subject, kind: str, img_id: int) -> list[Path]:
     """InsTaG's layout: sapiens/{normal,depth}/sapiens_*/{i}.npy."""
     return sorted((subject.root / "sapiens" / kind).glob(f"sapiens_*/{img_id}.npy"))
 
 
 def _read_sapiens(subject: Subject, img_id: int) -> tuple[np.ndarray, np.ndarray]:
-    height, width = subject.size
-    found = _sapiens(subject, "depth", img_id)
-    depth = read_npy(found[0]).astype(np.float32) if found else np.full((height, width), np.nan, np.float32)
-    normals = read_npy(_sapiens(subject, "normal", img_id)[0]).astype(np.float32)
-    depth = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST).astype(np.float32)
-    normals = cv2.resize(normals, (width, height), interpolation=cv2.INTER_NEAREST).astype(np.float32)
+    depth = _sized(subject, _sapiens(subject, "depth", img_id), np.full((1, 1), np.nan))
+    normals = _sized(subject, _sapiens(subject, "normal", img_id), np.zeros((1, 1, 3)))
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
     return depth, np.where(length > 0.5, normals / np.maximum(length, 1e-6), 0).astype(np.float32)
+
+
+def _sized(subject: Subject, found: list[Path], unknown: np.ndarray) -> np.ndarray:
+    """The file's values at the pictures' size; unknown where it is missing: InsTaG makes the first 500 frames only."""
+    values = read_npy(found[0]) if found else unknown
+    if values.ndim != unknown.ndim or values.shape[2:] != unknown.shape[2:]:
+        expected = "[H, W, 3]" if unknown.ndim == 3 else "[H, W]"
+        raise UserError(f"{found[0]} is {list(values.shape)}, not {expected}; make it again with Sapiens")
+    return cv2.resize(values.astype(np.float32), subject.size[::-1], interpolation=cv2.INTER_NEAREST)
 
 
 def _render(subject: Subject, frame: Frame) -> tuple[np.ndarray, np.ndarray]:

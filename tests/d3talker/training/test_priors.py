@@ -1,0 +1,69 @@
+"""Depth and normals for the geometry loss: the fitted face against exact truth, and Sapiens' folders."""
+
+from __future__ import annotations
+
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from d3talker.errors import UserError
+from d3talker.subject.layout import Subject
+from d3talker.training.priors import load_priors
+
+CPU = torch.device("cpu")
+
+
+def test_the_fitted_face_has_the_true_depth_and_normals(person):
+    """The truth's pictures come from another renderer's pass over the whole scene, hair and torso with it."""
+    subject = Subject(person)
+    frames = subject.frames("train")[:3]
+    priors = load_priors(subject, frames, CPU)
+    assert priors is not None
+    for k, frame in enumerate(frames):
+        depth = cv2.imread(str(person / "truth" / "depth" / f"{frame.img_id}.png"), cv2.IMREAD_UNCHANGED) / 1e4
+        normals = cv2.imread(str(person / "truth" / "normals" / f"{frame.img_id}.png"))[..., ::-1] / 127.5 - 1
+        ours, known = priors.depth[k].numpy(), ~np.isnan(priors.depth[k].numpy())
+        assert 0.04 < known.mean() < 0.5 and (np.isnan(ours) == (np.abs(priors.normals[k].numpy()).sum(-1) == 0)).all()
+        off = np.abs(ours - depth)[known]
+        assert np.median(off) < 2e-3 and np.quantile(off, 0.9) < 6e-3  # metres; hair hides some of the face
+        towards = priors.normals[k].numpy() * (1, -1, -1)  # OpenCV's axes -> the truth's
+        assert np.median((towards * normals).sum(-1)[known]) > 0.97
+
+
+def test_sapiens_folders_come_first_and_fit_the_pictures(person, tmp_path):
+    root = tmp_path / "x"
+    shutil.copytree(person, root)
+    subject, rng = Subject(root), np.random.default_rng(0)
+    frames, (height, width) = subject.frames("train")[:2], subject.size
+    for frame in frames:
+        normals = rng.normal(size=(2 * height, 2 * width, 3)).astype(np.float32)
+        normals *= 1.3 / np.linalg.norm(normals, axis=-1, keepdims=True)
+        normals[: height // 2] = 0  # no person there
+        for kind, values in (("normal", normals), ("depth", np.full((2 * height, 2 * width), 3.0 + frame.img_id))):
+            folder = root / "sapiens" / kind / "sapiens_1b"
+            folder.mkdir(parents=True, exist_ok=True)
+            np.save(folder / f"{frame.img_id}.npy", values)
+    priors = load_priors(subject, frames, CPU)
+    assert priors is not None and priors.depth.shape == (2, height, width) and priors.normals.shape == (2, height, width, 3)
+    np.testing.assert_array_equal(priors.depth[:, 0, 0], [3.0 + frame.img_id for frame in frames])
+    length = priors.normals.norm(dim=-1)
+    assert not length[:, : height // 4].any() and torch.allclose(length[:, height // 4 :], torch.ones(()), atol=1e-5)
+    later = load_priors(subject, subject.frames("train")[1:4], CPU)  # InsTaG makes the first 500 frames only
+    assert later is not None and later.normals[0].equal(priors.normals[1]) and not later.normals[1:].any() and later.depth[1:].isnan().all()
+    np.save(root / "sapiens" / "normal" / "sapiens_1b" / "1.npy", np.zeros((8, 8)))
+    with pytest.raises(UserError, match=r"not \[H, W, 3\]"):
+        load_priors(subject, frames, CPU)
+    np.save(root / "sapiens" / "normal" / "sapiens_1b" / "1.npy", normals)
+    shutil.rmtree(root / "sapiens" / "depth")
+    normals_only = load_priors(subject, frames, CPU)
+    assert normals_only is not None and normals_only.depth.isnan().all() and normals_only.normals.equal(priors.normals)
+
+
+def test_a_subject_with_neither_has_none(person, tmp_path):
+    root = tmp_path / "x"
+    shutil.copytree(person, root)
+    shutil.rmtree(root / "motion")
+    assert load_priors(Subject(root), Subject(root).frames("train")[:1], CPU) is None
