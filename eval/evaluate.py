@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from eval.metrics.result import MetricResult
 
 DEFAULT_METRICS = ("psnr", "ssim", "lpips_alex", "lmd_dlib", "lmd_dlib_iod", "sync_c", "sync_d", "avc_r", "avc_lag")
+WHICH = f'Which metrics: "all", or any of {", ".join(METRICS)}.'
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,7 @@ class EvaluateConfig:
     """Subject folder whose ground truth is the reference; its parsing gives the regions."""
     reference: Path | None = None
     """Predictions folder or video that is the reference."""
-    metrics: tuple[str, ...] = DEFAULT_METRICS
-    """Which metrics; "all" for every one."""
+    metrics: Annotated[tuple[str, ...], tyro.conf.arg(help=WHICH)] = DEFAULT_METRICS
     audio: Path | None = None
     """Sound or video file whose sound drives the lips; by default the clip's own."""
     weights: Path | None = None

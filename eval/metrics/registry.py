@@ -49,7 +49,8 @@ def _regions(whole: Metric) -> list[Metric]:
 def _lpips(net: str, title: str, weights: str) -> list[Metric]:
     return _regions(Metric(
         f"lpips_{net}", f"LPIPS ({title})", "", False, (0, None),
-        f"Squared distance of unit {title} features, weighed by LPIPS v0.1's linear layers; mean over frames.",
+        f"Squared difference of unit {title} feature vectors, weighed over channels by LPIPS v0.1's linear layers, mean over "
+        "positions, sum over layers; mean over frames.",
         f"lpips 0.1.4, net='{net}', on [0, 1] images with normalize=True", ("reference",),
         "eval.metrics.image:Perceptual", weights,
     ))
@@ -99,7 +100,8 @@ _ALL = [
     )),
     *_regions(Metric(
         "ssim", "SSIM", "", True, (-1, 1),
-        "Structural similarity, Gaussian 11x11 window of sigma 1.5, RGB, data range 1, no border; mean over frames.",
+        "(2 m m' + C1)(2 cov + C2) / ((m^2 + m'^2 + C1)(var + var' + C2)) of means, variances and covariance in a Gaussian 11x11 "
+        "window of sigma 1.5, C1 = 0.01^2, C2 = 0.03^2, each of RGB, no border; mean over pixels and frames.",
         "scikit-image structural_similarity(gaussian_weights=True, use_sample_covariance=False)", ("reference",),
         "eval.metrics.image:SSIM",
     )),
@@ -136,7 +138,8 @@ _ALL = [
     ),
     Metric(
         "blink_f1", "Blink agreement", "", True, (0, 1),
-        "F1 of blinks (eye aspect ratio below 0.75 of the reference's median) matched within 5 frames.", "",
+        "2 matched / (predicted + reference blinks); a blink is a run of frames whose eye aspect ratio lies below 0.75 of the "
+        "reference's median, matched where two come within 5 frames of each other.", "",
         ("reference",), "eval.metrics.face:Faces",
     ),
     Metric(

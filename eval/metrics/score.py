@@ -12,6 +12,7 @@ import numpy as np
 from d3talker.audio.mel import check_audio
 from d3talker.errors import MissingExtra, UserError
 from d3talker.predictions import Predictions
+from d3talker.progress import track
 from d3talker.subject.layout import Subject
 from d3talker.subject.palette import Label
 from d3talker.weights import MissingWeights
@@ -64,7 +65,7 @@ def score(
         except (MissingWeights, MissingExtra, Unavailable) as error:
             results.update(dict.fromkeys(names, MetricResult.missing(str(error))))
     count = 0
-    for batch in batches(predicted, reference, masks):
+    for batch in batches(track(predicted, "frames scored"), reference, masks):
         count += len(batch)
         if reference_landmarks is not None and len(reference_landmarks) < count:
             raise UserError(f"there are landmarks for {len(reference_landmarks)} reference frames, the clip is longer")

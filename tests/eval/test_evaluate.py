@@ -16,6 +16,7 @@ from d3talker.subject.layout import Frame, transforms, write_image
 from d3talker.subject.palette import Label, encode
 from d3talker.video import VideoWriter
 from eval.evaluate import EvaluateConfig, run
+from eval.metrics.registry import METRICS
 
 FACE = np.ascontiguousarray(data.astronaut()[0:96, 150:246])
 FRAMES = [np.roll(FACE, shift, axis=1) for shift in (0, 1, 2, 1, 0, 3)]
@@ -158,6 +159,13 @@ def unreadable(path):
 def text(path):
     (path / "a.mp4").write_text("not a video")
     return path / "a.mp4"
+
+
+def test_help_names_every_metric(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["evaluate", "--help"])
+    words = "".join(capsys.readouterr().out.replace("│", "").split())
+    assert all(name in words for name in METRICS)
 
 
 def test_from_python_too(tmp_path, capsys):
