@@ -20,7 +20,7 @@ TINTS = {
     Label.BACKGROUND: (40, 40, 40), Label.FACE: (60, 120, 255), Label.MOUTH: (255, 60, 255), Label.HAIR: (150, 90, 20),
     Label.NECK: (60, 220, 60), Label.TORSO: (255, 70, 60),
 }
-TINT, WIRE = 0.35, 0.55  # opacities
+TINT, WIRE = 0.35, 0.3  # opacities
 MESH = ("skin", "lips", "eye", "lid_rim")  # scalp, neck and ears are guessed, not tracked
 MESH_COLOUR, POINT_COLOUR, LOST_COLOUR = (255, 255, 255), (255, 230, 0), (255, 60, 60)
 

@@ -124,3 +124,21 @@ def test_an_unknown_codec_is_named(tmp_path: Path, tag: bytes, what: str, read: 
     clip.write_bytes(content.replace(tag, b"QQ" + tag[2:]))
     with pytest.raises(UserError, match=f"the {what} of .* codec"):
         read(clip)
+
+
+def test_a_phones_rotation_is_undone(tmp_path):
+    """A turn of 90 degrees clockwise, as a phone writes it into the track's header (ISO 14496-12, tkhd matrix)."""
+    stored = np.zeros((48, 64, 3), np.uint8)
+    stored[:16, :16] = 255  # the top left corner as stored is the top right one as shown
+    with VideoWriter(tmp_path / "phone.mp4", codec="h264") as writer:
+        for _ in range(3):
+            writer.write(stored)
+    one, minus, last, none = b"\0\1\0\0", b"\xff\xff\0\0", b"\x40\0\0\0", b"\0\0\0\0"
+    upright, turned = one + 3 * none + one + 3 * none + last, none + one + none + minus + 4 * none + last
+    data = bytearray((tmp_path / "phone.mp4").read_bytes())
+    at = data.index(upright, data.index(b"tkhd"))
+    data[at : at + 36] = turned
+    (tmp_path / "phone.mp4").write_bytes(data)
+    shown = next(iter(read_frames(tmp_path / "phone.mp4")))
+    assert shown.shape == (64, 48, 3)
+    assert shown[:12, 36:].min() > 200 and shown[:, :28].max() < 60 and shown[24:].max() < 60

@@ -8,8 +8,10 @@ import pytest
 
 from d3talker.motion.head import embedded_head
 from d3talker.subject.action_units import BLINK_MAX, COLUMNS
-from d3talker.subject.clip import Crop, Scan, choose_crop
+from d3talker.subject.clip import Crop, Scan, _Follower, choose_crop
 from d3talker.subject.eyes import action_units
+from d3talker.subject.landmarks import LandmarkDetector
+from d3talker.subject.layout import Subject
 from d3talker.subject.palette import Label
 from d3talker.subject.parsing import SIDE, Parser, Placement, label_image
 from d3talker.subject.torso import ground_truth, static_background, torso_image
@@ -43,6 +45,19 @@ def test_head_crops_stay_whole_and_wide_shots_are_cut():
     assert 300 < crop.side < 700 and crop.x >= 0 and crop.x + crop.side <= 1920 and crop.y >= 0 and crop.y + crop.side <= 1080
     inside = crop.map(wide[~np.isnan(wide[:, 0, 0])], 512)
     assert inside.min() > 0 and inside.max() < 512 and 0.3 < np.ptp(inside[0, :, 0]) / 512 < 0.7
+
+
+def test_a_face_in_4k_is_found_and_cut_out(person):
+    pytest.importorskip("dlib")
+    subject = Subject(person)
+    small, truth = subject.original(3), subject.landmarks([3])[0]
+    frame = np.zeros((2160, 3840, 3), np.uint8)
+    frame[600:1800, 1200:2400] = cv2.resize(small, (1200, 1200), interpolation=cv2.INTER_CUBIC)
+    points = _Follower(LandmarkDetector()).next(frame)
+    expected = (truth + 0.5) * (1200 / small.shape[0]) - 0.5 + (1200, 600)
+    assert np.median(np.linalg.norm(points - expected, axis=-1)) < 0.03 * 1200
+    crop = choose_crop(Scan(points[None].repeat(50, 0), 2160, 3840))
+    assert 900 < crop.side < 2160 and crop.apply(frame, 128).shape == (128, 128, 3)
 
 
 def scene(shift: int, seed: int) -> tuple[np.ndarray, np.ndarray, Placement]:

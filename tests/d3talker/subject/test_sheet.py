@@ -39,7 +39,7 @@ def test_sheet_shows_masks_mesh_and_landmarks(person, tmp_path, capsys):
     shutil.copytree(person, bare)
     shutil.rmtree(bare / "motion")
     write_sheet(Subject(bare), tmp_path / "bare.png", count=1)
-    wired = np.abs(read(tmp_path / "bare.png") - first).max(-1) > 30
+    wired = np.abs(read(tmp_path / "bare.png") - first).max(-1) > 12
     face = np.isin(labels, (Label.FACE, Label.MOUTH))
     assert wired[face].mean() > 0.2 and wired[~cv2.dilate(face.astype(np.uint8), np.ones((15, 15))).astype(bool)].mean() < 0.03
 
