@@ -73,7 +73,14 @@ def score(
             family.update(batch)
     for family in families:
         results.update(family.results())
-    return {name: results[name] for name in metrics}
+    return {name: _within(results[name], METRICS[name].range) for name in metrics}
+
+
+def _within(result: MetricResult, limits: tuple[float | None, float | None]) -> MetricResult:
+    """The interval of few blocks is widened without regard to the metric's range; it ends where that does."""
+    if result.interval is None:
+        return result
+    return result.model_copy(update={"interval": tuple(np.clip(result.interval, *limits).tolist())})
 
 
 def score_predictions(

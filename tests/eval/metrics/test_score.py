@@ -41,6 +41,14 @@ def test_one_pass_gives_what_the_functions_give():
         assert low < results[name].value < high
 
 
+def test_intervals_end_where_the_range_does():
+    almost = [frame.copy() for frame in CLIP]
+    almost[0][0, 0, 0] ^= 1
+    almost[6][9:60] //= 2
+    psnr_interval = score(almost, CLIP, ["psnr"])["psnr"].interval
+    assert psnr_interval[0] < 100 and psnr_interval[1] == 100
+
+
 def test_results_survive_json():
     results = score(BLURRED, CLIP, ["psnr", "psnr_head"])
     for result in results.values():
