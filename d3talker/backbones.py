@@ -5,6 +5,7 @@ Layer numbers and parameter names are torchvision's (`features.N...`), so that i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -98,16 +99,18 @@ class Backbone(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Images [N, 3, H, W] in [0, 1] -> the tapped activations, each [N, C, H', W'], finest first."""
+        return list(self.stages(images))
+
+    def stages(self, images: Tensor) -> Iterator[Tensor]:
+        """The same one by one, so that who needs each but once can let go of it."""
         if min(images.shape[-2:]) < SMALLEST[self.name]:
             size, least = "x".join(map(str, images.shape[-2:])), SMALLEST[self.name]
             raise UserError(f"{self.name} needs images of at least {least} px a side, not {size}; enlarge them")
         x = (images - self.mean) / self.std
-        outputs = []
         for number, layer in enumerate(self.features):
             x = layer(x)
             if number in self.taps:
-                outputs.append(x)
-        return outputs
+                yield x
 
 
 def pretrained(name: str, weights: Path | None = None, *, download: bool = False) -> Backbone:

@@ -41,9 +41,8 @@ class LPIPS(nn.Module):
         masks: [N, 1, H, W] in [0, 1]; each layer's distances are then averaged with the mask's share of their cell as
         weight (an all-ones mask gives plain LPIPS; an empty one NaN).
         """
-        pairs = self.backbone(torch.cat([a, b]))
         total = torch.zeros(len(a), device=a.device)
-        for features, weight in zip(pairs, self.linear):
+        for features, weight in zip(self.backbone.stages(torch.cat([a, b])), self.linear):
             distance = _distance(features, weight)
             if masks is None:
                 total = total + distance.mean((1, 2))
