@@ -70,13 +70,13 @@ def run(config: DemoConfig) -> int:
 
 
 def sounds(speakers: list[Path], out: Path) -> tuple[str, ...]:
-    """A=..., B=...: a few seconds of what others say, for the cross-driven Table 3."""
+    """NAME=FILE: a few seconds of what others say, for the cross-driven Table 3."""
     from d3talker.subject.layout import Layout
     from d3talker.video import SAMPLE_RATE, read_audio, write_wav
 
     found = []
-    for name, root in zip("AB", speakers):
-        path = out / f"{name}.wav"
+    for root in speakers:
+        path = out / f"{root.name}.wav"
         write_wav(path, read_audio(Layout(root).audio)[:round(SOUND_SECONDS * SAMPLE_RATE)])
-        found.append(f"{name}={path}")
+        found.append(f"{root.name}={path}")
     return tuple(found)

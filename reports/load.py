@@ -36,6 +36,11 @@ class Results:
         """The one protocol of all records."""
         return self.records[0].job.protocol
 
+    @property
+    def synthetic(self) -> bool:
+        """Whether every subject was made by `d3talker synth`."""
+        return all(record.synthetic for record in self.records)
+
     def subjects(self, setting: str, budgets: Sequence[float]) -> tuple[str, ...]:
         """Every subject of these conditions, whether measured, failed, or only planned: a mean needs them all."""
         jobs = [*(record.job for record in self.records), *self.planned]

@@ -76,7 +76,10 @@ def table3(results: Results, specs: Sequence[MethodSpec], budget: float | None) 
     budget = usual_budget(records) if budget is None else budget
     chosen = [record for record in records if record.job.budget == budget]
     sounds = dict.fromkeys(sorted({str(record.job.audio) for record in chosen}) + list(PAPER_AUDIO))
-    columns = tuple(_heard(column, sound) for sound in sounds for column in (SYNC_C, SYNC_D))
+    columns = tuple(
+        _heard(column, sound) for sound in sounds
+        for column in (SYNC_C, SYNC_D, *measured([record for record in chosen if record.job.audio == sound]))
+    )
     lines = tuple(
         Line(spec, (spec.title,), own, budget)
         for spec, own in by_method(specs, chosen) if own or any(printed.table == 3 for printed in spec.published)
@@ -128,8 +131,13 @@ def _heard(column: Column, sound: str) -> Column:
 
 def quality(records: Iterable[Record], more: Sequence[Column] = ()) -> tuple[Column, ...]:
     """The paper's columns, ours where a record has them, then `more`."""
-    measured = {name for record in records for name, result in record.metrics.items() if result.value is not None}
-    return (*QUALITY, *(column for column in OPTIONAL if column.metric in measured), *more)
+    return (*QUALITY, *measured(records), *more)
+
+
+def measured(records: Iterable[Record]) -> tuple[Column, ...]:
+    """Our own columns where a record has a value."""
+    found = {name for record in records for name, result in record.metrics.items() if result.value is not None}
+    return tuple(column for column in OPTIONAL if column.metric in found)
 
 
 def select(results: Results, setting: str) -> list[Record]:

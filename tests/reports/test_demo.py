@@ -47,9 +47,9 @@ def test_the_one_who_is_tested_teaches_nothing(stages, tmp_path: Path) -> None:
 def test_the_foreign_sounds_are_other_peoples_and_short(stages, tmp_path: Path) -> None:
     main(["demo", "--out", str(tmp_path)])
     bench = dict(stages)["bench"]
-    assert bench.audio == (f"A={tmp_path / 'A.wav'}", f"B={tmp_path / 'B.wav'}")
-    for index, name in enumerate("AB"):
-        heard = read_audio(tmp_path / f"{name}.wav")
+    assert bench.audio == tuple(f"{name}={tmp_path / name}.wav" for name in ("synth00", "synth01"))
+    for index in range(2):
+        heard = read_audio(tmp_path / f"synth{index:02d}.wav")
         assert len(heard) == SOUND_SECONDS * SAMPLE_RATE and np.allclose(heard, (index + 1) / 10, atol=1e-3)
 
 

@@ -61,7 +61,8 @@ def test_the_whole_report(maker, tmp_path):
     assert sorted(path.suffix for path in (out / "figures").glob("keyframes-*.*")) == [".pdf", ".png", ".svg"]
     for video in (out / "videos").rglob("*.mp4"):
         info = probe(video)
-        assert info.codec == "h264" and info.has_audio and info.metadata["synthetic"] == "true"
+        real = info.metadata["method"] == "ground-truth"  # a copy of footage is not synthetic
+        assert info.codec == "h264" and info.has_audio and info.metadata["synthetic"] == ("false" if real else "true")
     assert len(list((out / "videos").rglob("*.mp4"))) == 3
 
 
@@ -120,3 +121,11 @@ def test_two_reports_of_the_same_results_are_equal(maker, tmp_path):
     assert len(files) > 15
     for file in files:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
+
+
+@pytest.mark.parametrize(("kinds", "warned"), [((True, True), True), ((True, False), False)])
+def test_a_report_on_synthetic_people_alone_says_so_at_the_top(maker, tmp_path, kinds, warned):
+    for name, synthetic in zip("ab", kinds):
+        maker.record(subject=name, synthetic=synthetic)
+    run(ReportConfig(maker.root, tmp_path / "report", videos=False, figures=False))
+    assert ('id="synthetic"' in (tmp_path / "report" / "index.html").read_text()) == warned

@@ -12,7 +12,7 @@ from eval.records import Job
 from reports.grid import Grid
 from reports.lines import build, build_subjects
 from reports.load import load_results
-from reports.tables import tables
+from reports.tables import table3, tables
 
 
 def grids(maker, budget: float | None = None) -> dict[str, Grid]:
@@ -154,3 +154,10 @@ def test_synthetic_subjects_are_named(maker):
     grid = grids(maker)["table1"]
     assert "subjects: anna (synthetic)" in grid.facts
     assert [row.synthetic for row in grid.rows] == [False] * 7 + [True]
+
+
+def test_a_foreign_sounds_own_correlation_stands_beside_its_sync_columns(maker):
+    maker.record(setting="cross", audio="voice", metrics={"avc_r": MetricResult(value=0.3)})
+    maker.record(setting="cross", audio="other", metrics={})
+    columns = [(c.audio, c.metric) for c in table3(load_results(maker.root), methods(), None).columns]
+    assert ("voice", "avc_r") in columns and ("other", "avc_r") not in columns and ("A", "sync_c") in columns
