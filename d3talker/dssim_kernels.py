@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from d3talker.dssim import C1, C2, WINDOW, window_weights
-from d3talker.jit import compiling, kernel, parallel_kernel
+from d3talker.jit import compiling, inner, parallel_kernel
 
 HALF = WINDOW // 2
 STEP = 3  # floats from a pixel to its neighbour
@@ -27,7 +27,7 @@ _O1, _O2, _O3, _O4, _O5, _O6, _O7, _O8, _O9, _O10 = (np.uint64(STEP * k) for k i
 ONE, TWO, K1, K2 = np.float32(1), np.float32(2), np.float32(C1), np.float32(C2)
 
 
-@kernel
+@inner
 def across(rows, i):
     """Horizontal window over scratch floats i, i + 3, ..., i + 30."""
     return (
@@ -36,7 +36,7 @@ def across(rows, i):
     )  # fmt: skip
 
 
-@kernel
+@inner
 def average_products(x, y, top, start, rows):
     """Vertical window over x, y, x², y² and xy from row `top` on, columns start - MARGIN on, to five planes."""
     first, last = max(start - MARGIN, 0), min(start + CHUNK + MARGIN, x.shape[1])
@@ -54,7 +54,7 @@ def average_products(x, y, top, start, rows):
             rows[j + _P4] += wa * b
 
 
-@kernel
+@inner
 def similarity(rows, by_mean, by_square, by_product):
     """SSIM summed over one chunk; its derivatives by the means of x, x² and xy fill three arrays."""
     total = np.float32(0)
@@ -90,7 +90,7 @@ def ssim_rows(workers, x, y, partials, sums):
             sums[job] = total
 
 
-@kernel
+@inner
 def average_partials(partials, top, start, rows):
     """Vertical window over the partials from row `top` on, columns start - MARGIN on, into three scratch planes."""
     first, last = max(start - MARGIN, 0), min(start + CHUNK + MARGIN, partials.shape[2])
@@ -106,7 +106,7 @@ def average_partials(partials, top, start, rows):
             rows[j + _P2] += w * r[i]
 
 
-@kernel
+@inner
 def combine(rows, x, y, out, factor):
     """Gradient by x of one chunk: windows of the partials, chained through x, x² and xy."""
     for i in range(np.uint64(len(out))):

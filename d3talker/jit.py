@@ -23,8 +23,12 @@ torch.set_num_threads(_threads)  # starting numba's omp threads sets OpenMP's co
 # no nnan/ninf: kernels must not turn a NaN into a number.  reassoc is what lets reductions vectorise
 FAST = {"contract", "nsz", "arcp", "reassoc", "afn"}
 
-kernel: Any = numba.njit(cache=True, error_model="numpy", fastmath=FAST, nogil=True)
-parallel_kernel: Any = numba.njit(cache=True, error_model="numpy", fastmath=FAST, parallel=True)
+_njit: Any = numba.njit
+# what Python calls; parallel ones let numba share out their prange loops
+kernel: Any = _njit(cache=True, error_model="numpy", fastmath=FAST, nogil=True)
+parallel_kernel: Any = _njit(cache=True, error_model="numpy", fastmath=FAST, parallel=True)
+# what only those call: linked into them, so a wrapper for Python and a cache file of its own would be compiled for nothing
+inner: Any = _njit(error_model="numpy", fastmath=FAST, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 _compiled: set[str] = set()
 _PATIENCE = 2.5  # s; a warm cache loads in under this

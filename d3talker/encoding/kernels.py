@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from d3talker.jit import kernel, parallel_kernel
+from d3talker.jit import inner, parallel_kernel
 
 f32, u64 = np.float32, np.uint64
 HALF, ONE, ZERO = f32(0.5), f32(1), f32(0)
@@ -14,7 +14,7 @@ SCALE, SIDE, START, ROWS, DENSE = range(5)  # columns of the level table, float6
 _PRIME, _LOW = u64(2654435761), u64(0xFFFFFFFF)
 
 
-@kernel
+@inner
 def rows_of(x, y, level):
     """Table rows of the vertices (x, y), (x + 1, y), (x, y + 1), (x + 1, y + 1)."""
     start = u64(level[START])
@@ -28,7 +28,7 @@ def rows_of(x, y, level):
     return start + a, start + b, start + c, start + d
 
 
-@kernel
+@inner
 def locate(u, v, level):
     """Cell and fraction of a position in [0, 1]² on one level."""
     scale = f32(level[SCALE])
@@ -37,12 +37,12 @@ def locate(u, v, level):
     return u64(np.int64(cx)), u64(np.int64(cy)), x - cx, y - cy
 
 
-@kernel
+@inner
 def inside(u, v):
     return u >= ZERO and u <= ONE and v >= ZERO and v <= ONE
 
 
-@kernel
+@inner
 def unit(means, bound, n, plane):
     """Coordinates in [0, 1] of a centre in plane 0 xy, 1 yz, 2 xz."""
     b = f32(bound)
@@ -54,14 +54,15 @@ def unit(means, bound, n, plane):
 def encode(means, bound, table, levels, out):
     """Fill out [3 * L * F, N] from means [N, 3] and table [3, rows, F]."""
     count, features = means.shape[0], table.shape[2]
-    for chunk in prange((count + CHUNK - 1) // CHUNK):
+    for index in prange((count + CHUNK - 1) // CHUNK):
+        chunk = np.int64(index)  # as in render.projection_kernels
         for plane in range(3):
             for level in range(len(levels)):
                 first = (plane * len(levels) + level) * features
                 encode_chunk(means, bound, table[plane], levels[level], plane, chunk, out[first : first + features])
 
 
-@kernel
+@inner
 def encode_chunk(means, bound, table, level, plane, chunk, out):
     """One plane, one level, CHUNK points."""
     for n in range(chunk * CHUNK, min((chunk + 1) * CHUNK, means.shape[0])):
@@ -86,7 +87,7 @@ def table_gradient(means, bound, levels, grad, out):
         scatter(means, bound, levels[level], grad, plane, job * features, out[plane])
 
 
-@kernel
+@inner
 def scatter(means, bound, level, grad, plane, first, out):
     """Table gradient of one plane and level."""
     for n in range(len(means)):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from d3talker.jit import kernel
+from d3talker.jit import inner, kernel
 from d3talker.render.projection_kernels import DEPTH, MX, MY, REACH_X, REACH_Y
 
 TILE = 32
 
 
-@kernel
+@inner
 def depth_order(splats):
     """Indices of the visible splats [N, SPLAT] of one camera, nearest first (radix sort of float bits)."""
     count = splats.shape[0]
@@ -36,13 +36,13 @@ def depth_order(splats):
     return order[:visible]
 
 
-@kernel
+@inner
 def first_centre(value, low, high):
     """Index of the first pixel centre at or beyond a coordinate, clamped before it is made an integer."""
     return np.int64(min(max(np.ceil(value - np.float32(0.5)), np.float32(low)), np.float32(high)))
 
 
-@kernel
+@inner
 def tile_span(splat, width, height):
     """First and past-last tile column, then row, of the pixel centres in a splat's box; all 0 where there are none."""
     x0, x1 = first_centre(splat[MX] - splat[REACH_X], 0, width), first_centre(splat[MX] + splat[REACH_X], 0, width)

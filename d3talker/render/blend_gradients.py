@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numba import prange
 
-from d3talker.jit import kernel, parallel_kernel
+from d3talker.jit import inner, parallel_kernel
 from d3talker.render.binning_kernels import TILE
 from d3talker.render.lanes import above, load, lowest_bit, spread, store, total
 from d3talker.render.projection_gradients import G0, GDEPTH, GNORMAL, GRED, GX, GXX, GXY, GY, GYY
@@ -35,7 +35,7 @@ from d3talker.render.tile_kernels import (
 _BEHIND, _DEPTH, _RED, _GREEN, _BLUE, _N0, _N1, _N2 = (u64(k) * LANES for k in range(1, 9))
 
 
-@kernel
+@inner
 def unblend_splat(splat, buffer, left, top, todo, normal, out):
     """Pass one splat in the blocks todo and write its gradient; q below is dL/dlog(alpha)."""
     if todo == u64(0):
@@ -78,14 +78,14 @@ def unblend_splat(splat, buffer, left, top, todo, normal, out):
         out[GNORMAL], out[GNORMAL + 1], out[GNORMAL + 2] = total(gn0), total(gn1), total(gn2)
 
 
-@kernel
+@inner
 def load_gradient(buffer, i, image, gradient):
     """Store one channel's gradient; return its share of what is behind the first splat."""
     buffer[i] = gradient
     return image * gradient
 
 
-@kernel
+@inner
 def load_tile(buffer, box, images, gradients, normal):
     """Fill the buffer from the final images and their gradients; pixels outside the image are stopped at once."""
     c, left, right, top, bottom = box

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from numba import prange
 
-from d3talker.jit import kernel, parallel_kernel
+from d3talker.jit import inner, parallel_kernel
 from d3talker.render.binning_kernels import TILE
 from d3talker.render.lanes import above, load, lowest_bit, size, store
 from d3talker.render.projection_kernels import BLUE, DEPTH, GREEN, MX, MY, NORMAL, RED
@@ -34,13 +34,13 @@ from d3talker.render.tile_kernels import (
 _DEPTH, _RED, _GREEN, _BLUE, _N0, _N1, _N2 = (u64(k) * LANES for k in range(1, 8))
 
 
-@kernel
+@inner
 def add(buffer, i, weight, value):
     """Blend one channel of a splat into a block."""
     store(buffer, i, weight * value + load(buffer, i))
 
 
-@kernel
+@inner
 def blend_splat(splat, buffer, left, top, alive, normal):
     """Blend one splat into the blocks of a tile still alive; returns the blocks that it reached."""
     dx0, dy0 = left + HALF - splat[MX], top + HALF - splat[MY]
@@ -67,7 +67,7 @@ def blend_splat(splat, buffer, left, top, alive, normal):
     return reached
 
 
-@kernel
+@inner
 def clear(buffer, box, reached):
     """Start a tile: nothing blended, nothing reached, pixels outside the image stopped.
 
@@ -81,7 +81,7 @@ def clear(buffer, box, reached):
     reached[:] = u64(0)
 
 
-@kernel
+@inner
 def store_tile(buffer, box, background, through, rgb, depths, normal):
     """Write a tile's pixels, the background behind them."""
     c, left, right, top, bottom = box

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import torch
 from torch import Tensor
 
 from d3talker.errors import UserError, require
 from d3talker.render.scene import EPS2D, NEAR, Rendering, Scene
+
+
+def _gsplat() -> ModuleType:
+    """gsplat with its kernels; without a CUDA toolkit it imports, but has compiled none."""
+    gsplat = require("gsplat", "gpu", "rendering on CUDA")
+    if require("gsplat.cuda._backend", "gpu", "rendering on CUDA")._C is None:
+        raise UserError("gsplat found no CUDA toolkit to compile its kernels with; install nvcc or a prebuilt gsplat wheel")
+    return gsplat
 
 
 def rasterize(scene: Scene, normals: Tensor | None) -> Rendering:
@@ -20,7 +30,7 @@ def rasterize(scene: Scene, normals: Tensor | None) -> Rendering:
             f"the gsplat backend needs float32 CUDA tensors, not {scene.means.dtype} on {scene.means.device}; "
             "move them or choose backend='cpu'"
         )
-    gsplat = require("gsplat", "gpu", "rendering on CUDA")
+    gsplat = _gsplat()
     cameras, count = scene.cameras, scene.count
     features = scene.colors if normals is None else torch.cat([scene.colors.expand(cameras, -1, -1), normals], -1)
     # each camera is its own batch entry with one view, so that every frame may bring its own Gaussians

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from d3talker.jit import kernel, parallel_kernel
+from d3talker.jit import inner, parallel_kernel
 from d3talker.render.projection_kernels import LOG2E, QXX, QXY, QYY, REACH_X, footprint, lens, load3, load_rotation
 
 # one splat gradient: sums over pixels of q = dL/dlog(alpha) times moments of the offset, then of the channels
@@ -14,7 +14,7 @@ BLOCKS = 64  # camera gradients are summed in this many fixed pieces, so that th
 CAMERA = 16  # rows of the viewmat (12), then fx, fy, cx, cy
 
 
-@kernel
+@inner
 def rotation_gradient(turned, g):
     """Gradient of the raw quaternion from that of the matrix (nine entries, row by row)."""
     length, w, x, y, z = turned[:5]
@@ -26,7 +26,7 @@ def rotation_gradient(turned, g):
     return (gw - w * along) / length, (gx - x * along) / length, (gy - y * along) / length, (gz - z * along) / length
 
 
-@kernel
+@inner
 def plane_gradient(splat, total):
     """Gradients of the 2D centre and of the 2D covariance's entries xx, xy (each of the two), yy."""
     a, b, c = -2 * splat[QXX] / LOG2E, -splat[QXY] / LOG2E, -2 * splat[QYY] / LOG2E
@@ -37,7 +37,7 @@ def plane_gradient(splat, total):
     return gmx, gmy, la * a + lb * b, la * b + lb * c, ma * b + mb * c
 
 
-@kernel
+@inner
 def lens_gradient(K, view, jacobian_gradient, gmx, gmy, gdepth):
     """Gradients of the camera-space centre and of fx, fy, cx, cy."""
     _, _, z, xz, yz, tx, ty = view
@@ -60,7 +60,7 @@ def lens_gradient(K, view, jacobian_gradient, gmx, gmy, gdepth):
     return (gxz / z, gyz / z, gz), (gfx, gfy, gcx, gcy)
 
 
-@kernel
+@inner
 def turn(R, v):
     """Matrix (nine entries, row by row) times vector."""
     return (
@@ -70,7 +70,7 @@ def turn(R, v):
     )
 
 
-@kernel
+@inner
 def unproject_one(V, K, centre, turned, scale, splat, total, width, height):
     """Gradients of mean, quaternion, scale and camera of one Gaussian, from the sums over its slots."""
     R = turned[5:]
@@ -113,7 +113,7 @@ def unproject_one(V, K, centre, turned, scale, splat, total, width, height):
     return gmean, rotation_gradient(turned, gR), gscale, gcamera
 
 
-@kernel
+@inner
 def add_row(grads, c, n, first, values):
     """Add a tuple into row n of [B, N, W], from column first on."""
     row = grads[min(c, grads.shape[0] - 1), n]

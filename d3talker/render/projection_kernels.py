@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numba import prange
 
-from d3talker.jit import kernel, parallel_kernel
+from d3talker.jit import inner, parallel_kernel
 from d3talker.render.scene import ALPHA_MIN, EPS2D, NEAR
 
 LOG2E = math.log2(math.e)
@@ -21,7 +21,7 @@ NORMAL = 16  # and two more, where normals are asked for
 CUT = math.log2(ALPHA_MIN) - 1e-3  # a pixel is skipped unseen only if rounding cannot lift it over the threshold
 
 
-@kernel
+@inner
 def rotation(q0, q1, q2, q3):
     """Unit quaternion (normalised here) and the nine entries of its matrix, row by row."""
     length = max(math.sqrt(q0 * q0 + q1 * q1 + q2 * q2 + q3 * q3), 1e-12)
@@ -34,7 +34,7 @@ def rotation(q0, q1, q2, q3):
     )  # fmt: skip
 
 
-@kernel
+@inner
 def lens(V, K, centre, width, height):
     """Camera position x, y, z of one centre, slopes x/z and y/z, and the same clamped for the Jacobian."""
     px, py, pz = centre
@@ -47,7 +47,7 @@ def lens(V, K, centre, width, height):
     return x, y, z, xz, yz, tx, ty
 
 
-@kernel
+@inner
 def footprint(V, K, z, tx, ty, R):
     """Rows a, b of J W, rows e, h of J W R, where J is the projection's Jacobian, W the camera's rotation."""
     jx, jxz, jy, jyz = K[0, 0] / z, -K[0, 0] * tx / z, K[1, 1] / z, -K[1, 1] * ty / z
@@ -58,7 +58,7 @@ def footprint(V, K, z, tx, ty, R):
     return (jx, jxz, jy, jyz), (a0, a1, a2), (b0, b1, b2), e, h
 
 
-@kernel
+@inner
 def covariance2d(e, h, s):
     """Entries xx, xy, yy of the projected covariance with EPS2D, from rows e, h of J W R and squared scales s."""
     return (
@@ -68,21 +68,21 @@ def covariance2d(e, h, s):
     )
 
 
-@kernel
+@inner
 def load3(array, c, n):
     """Row n of [B, N, 3], B = 1 or C, as three float64."""
     row = array[min(c, array.shape[0] - 1), n]
     return np.float64(row[0]), np.float64(row[1]), np.float64(row[2])
 
 
-@kernel
+@inner
 def load_rotation(quats, c, n):
     """Length, unit quaternion and matrix of quats[c or 0, n]."""
     q = quats[min(c, quats.shape[0] - 1), n]
     return rotation(np.float64(q[0]), np.float64(q[1]), np.float64(q[2]), np.float64(q[3]))
 
 
-@kernel
+@inner
 def project_one(V, K, centre, turned, scale, opacity, width, height, out):
     """Fill the geometry of one splat unless it is culled."""
     _, _, z, xz, yz, tx, ty = lens(V, K, centre, width, height)
@@ -111,7 +111,8 @@ def project_one(V, K, centre, turned, scale, opacity, width, height, out):
 def project(means, quats, scales, opacities, colors, normals, viewmats, Ks, width, height, splats):
     """Fill splats [C, N, 16 or, with normals, 19]; a culled Gaussian has REACH_X 0. normals is [0, 0, 3] where not asked."""
     cameras, count = splats.shape[0], splats.shape[1]
-    for n in prange(count):
+    for index in prange(count):
+        n = np.int64(index)  # the loop's own index is uint64 in the parallel copy alone: all below would compile twice
         for c in range(cameras):
             out = splats[c, n]
             out[REACH_X] = 0.0

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from d3talker.jit import kernel
+from d3talker.jit import inner
 from d3talker.render.binning_kernels import TILE
 from d3talker.render.lanes import above, any_positive, byte_spans, ceiling, least, load, most, nearest, power_of_two, root
 from d3talker.render.projection_kernels import BEND, HALF_WIDTH, LOG_OPACITY, MX, MY, QXX, QXY, QYY, REACH_Y, ROOM, TIP
@@ -33,7 +33,7 @@ _SIDE = np.where(_LANE < 8, -1, 1).astype(np.float32)
 _BACK = np.where(_LANE < 8, 3, 0).astype(np.float32)
 
 
-@kernel
+@inner
 def exp2(x):
     """2^x for x in [-126, 1], relative error 1e-7: a minimax polynomial on [-0.5, 0.5] times a power of two."""
     whole = nearest(x)
@@ -42,7 +42,7 @@ def exp2(x):
     return power_of_two(mantissa, whole)
 
 
-@kernel
+@inner
 def reached_blocks(splat, left, top):
     """Blocks of a tile that a splat's ellipse touches, as bits; perhaps one too many, as each pixel tests itself."""
     low, side = load(_EDGE, u64(0)) + (left + HALF - splat[MX]), load(_SIDE, u64(0))
@@ -55,25 +55,25 @@ def reached_blocks(splat, left, top):
     return byte_spans(above(ZERO, room, ZERO, row))
 
 
-@kernel
+@inner
 def offsets(block, dx0, dy0):
     """dx, dy of a block's pixels from a splat's centre, of those of the tile's first pixel."""
     return load(_X, (block >> u64(3)) * LANES) + dx0, load(_Y, (block & u64(7)) * LANES) + dy0
 
 
-@kernel
+@inner
 def exponent(splat, dx, dy):
     """log2(alpha)."""
     return dx * (dx * splat[QXX] + dy * splat[QXY]) + (dy * dy * splat[QYY] + splat[LOG_OPACITY])
 
 
-@kernel
+@inner
 def opacity(power):
     """alpha, 0 where it does not count."""
     return above(LOG_MIN, power, ZERO, least(exp2(power), CAP))
 
 
-@kernel
+@inner
 def live_blocks(buffer):
     """Bit mask of the blocks in which some pixel has not stopped: its transmittance is positive."""
     mask = u64(0)
@@ -83,13 +83,13 @@ def live_blocks(buffer):
     return mask
 
 
-@kernel
+@inner
 def place(x, y):
     """Where pixel (x, y) of a tile has the first of its values in the buffer."""
     return u64(x // 4 * 8 + y // 4) * STRIDE + u64(y % 4 * 4 + x % 4)
 
 
-@kernel
+@inner
 def tile_buffer():
     """Uninitialised values of a tile, aligned to a cache line."""
     raw = np.empty(BLOCKS * STRIDE + LANES, np.float32)
@@ -97,7 +97,7 @@ def tile_buffer():
     return raw[start : start + BLOCKS * STRIDE]
 
 
-@kernel
+@inner
 def tile_box(tile, columns, rows, width, height):
     """Camera, then left, right, top and bottom pixel of a tile (right and bottom past the last)."""
     left, top = tile % columns * TILE, tile // columns % rows * TILE

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from d3talker.errors import UserError
-from d3talker.render import rasterize
+from d3talker.render import gsplat_backend, rasterize
 
 
 def test_cpu_tensors_are_refused(make_scene):
     scene = {key: value.float() for key, value in make_scene(5, 8).items()}
     with pytest.raises(UserError, match="float32 CUDA tensors"):
         rasterize(**scene, width=8, height=8, backend="gsplat")
+
+
+def test_kernels_that_were_never_compiled_are_named(monkeypatch):
+    for name in ("gsplat", "gsplat.cuda", "gsplat.cuda._backend"):
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(_C=None))
+    with pytest.raises(UserError, match="no CUDA toolkit"):
+        gsplat_backend._gsplat()
+    monkeypatch.setattr(sys.modules["gsplat.cuda._backend"], "_C", object())
+    assert gsplat_backend._gsplat() is sys.modules["gsplat"]
 
 
 @pytest.mark.gpu
