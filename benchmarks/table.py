@@ -1,11 +1,16 @@
-"""Turn pytest-benchmark's JSON into a Markdown table and a plot: python benchmarks/table.py bench.json OUT_FOLDER."""
+"""Turn pytest-benchmark's JSON into a Markdown table, a plot and a slim JSON that names no host.
+
+    python benchmarks/table.py bench.json OUT_FOLDER
+
+The slim JSON, as kept in benchmarks/results, can be read again in the place of the full one.
+"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from d3talker.files import atomic_path, read_json
+from d3talker.files import atomic_path, read_json, write_json
 
 AT_MOST = ("in_M", "peak_mib", "cold_first_step_s", "warm_first_step_s")  # any other target is a least value
 COLUMNS = ("ms", "load", "in_M", "times_reference", "fps", "peak_mib", "cold_first_step_s", "warm_first_step_s")
@@ -21,6 +26,20 @@ def row_of(benchmark: dict) -> dict:
         for key, goal in info.get("targets", {}).items()
     }
     return row
+
+
+def slim(report: dict) -> dict:
+    """The part of pytest-benchmark's report that the table is made of, in the same layout."""
+    cpu = report["machine_info"]["cpu"]
+    return {
+        "datetime": report["datetime"],
+        "commit_info": {"id": report["commit_info"].get("id", "unknown")},
+        "machine_info": {"cpu": {key: cpu[key] for key in ("brand_raw", "count") if key in cpu}},
+        "benchmarks": [
+            {"fullname": b["fullname"], "stats": {"min": b["stats"]["min"]}, "extra_info": b["extra_info"]}
+            for b in report["benchmarks"]
+        ],
+    }
 
 
 def cell(row: dict, column: str) -> str:
@@ -72,12 +91,13 @@ def plot(report: dict, path: Path) -> None:
 
 
 def main() -> int:
-    """Write bench.md and bench.svg."""
+    """Write bench.md, bench.json and bench.svg."""
     if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
         return 2
-    report, out = read_json(Path(sys.argv[1])), Path(sys.argv[2])
+    report, out = slim(read_json(Path(sys.argv[1]))), Path(sys.argv[2])
     out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "bench.json", report)
     text = markdown(report)
     with atomic_path(out / "bench.md") as partial:
         partial.write_text(text, encoding="utf-8")

@@ -24,7 +24,7 @@ def report(tmp_path):
 
     path = tmp_path / "bench.json"
     path.write_text(json.dumps({
-        "machine_info": {"cpu": {"brand_raw": "Some CPU", "count": 2}}, "datetime": "2026-01-02T03:04:05",
+        "machine_info": {"node": "my-host", "cpu": {"brand_raw": "Some CPU", "count": 2}}, "datetime": "2026-01-02T03:04:05",
         "commit_info": {"id": "0123456789abcdef"},
         "benchmarks": [
             benchmark("test_a.py::test_x[1]", 0.01, in_M=0.5, times_reference=20.0, load=1.0,
@@ -44,6 +44,11 @@ def test_table_says_what_was_met(repo_root, report, tmp_path):
     assert "Some CPU, 2 cores" in text
     assert (tmp_path / "out" / "bench.svg").read_text().startswith("<?xml")
     assert run(repo_root, "benchmarks/table.py").returncode == 2
+    kept = tmp_path / "out" / "bench.json"
+    assert "my-host" in report.read_text()
+    assert "my-host" not in kept.read_text()
+    assert run(repo_root, "benchmarks/table.py", kept, tmp_path / "again").returncode == 0
+    assert (tmp_path / "again" / "bench.md").read_text() == text
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
