@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from d3talker.cli import main
+from d3talker.mark import read_mark
 from d3talker.predictions import Predictions
 from eval.records import read_record
 
@@ -49,6 +50,12 @@ def test_video_in_report_out(prepared: Path, tmp_path: Path, capsys: pytest.Capt
     capsys.readouterr()
     assert main(bench) == 0
     assert {p: p.stat().st_mtime_ns for p in (results / "runs").rglob("*.safetensors")} == stamps and stamps
+
+    run = next((results / "runs").rglob("adapt.safetensors")).parent
+    assert main(["render", str(run), "--subject", str(prepared), "--out", str(tmp_path / "seen")]) == 0
+    assert (next(Predictions(tmp_path / "seen").frames()) == next(made.frames())).all()
+    mark = read_mark(tmp_path / "seen" / "look.mp4")
+    assert mark is not None and mark.synthetic and mark.methods == ("d3talker",) and mark.made
 
     assert main(["report", str(results), "--out", str(report)]) == 0
     table = (report / "tables" / "table1.md").read_text()
