@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from d3talker.cli import main
 from d3talker.errors import UserError
 from d3talker.files import read_json
 from d3talker.motion.head import embedded_head
 from d3talker.subject import clip, stages
 from d3talker.subject.action_units import read_action_units
-from d3talker.subject.layout import Subject
+from d3talker.subject.layout import Subject, write_image
 from d3talker.subject.palette import Label
 from d3talker.subject.prepare import PrepareConfig, run
 from d3talker.video import VideoWriter, read_audio, read_frames, write_wav
@@ -86,6 +87,21 @@ def test_pose_follows_the_truth(prepared, talker):
     assert degrees.mean() < 1.5 and degrees.max() < 4
 
 
+def test_expression_focal_length_and_place_follow_the_truth(prepared, talker):
+    ours, truth = Subject(prepared), Subject(talker)
+    basis = embedded_head().landmark_basis()[2].astype(float)
+    moved, true = (np.einsum("te,ekc->tkc", subject.expression().astype(float), basis) for subject in (ours, truth))
+    gaps, gaps_true = ((m[:, [61, 62, 63], 1] - m[:, [67, 66, 65], 1]).mean(1) for m in (moved, true))
+    assert np.corrcoef(gaps, gaps_true)[0, 1] > 0.9 and 0.8 < np.polyfit(gaps_true, gaps, 1)[0] < 1.3
+    assert np.linalg.norm((moved - true)[:, 48:], axis=-1).mean() < 3e-3  # metres
+    focal, focal_true = (subject.K[0, 0] / subject.size[1] for subject in (ours, truth))
+    assert abs(np.log(focal / focal_true)) < 0.3
+    places, places_true = (subject.viewmats(subject.frames("train"))[:, :3, 3] for subject in (ours, truth))
+    size, size_true = places[:, 2] / focal, places_true[:, 2] / focal_true  # depth itself goes with the focal length
+    assert abs((size / size_true).mean() - 1) < 0.1 and np.corrcoef(size, size_true)[0, 1] > 0.85
+    assert np.abs(places - places_true)[:, :2].mean() < 6e-3
+
+
 def test_masks_agree_with_the_truth(prepared, talker):
     ours, truth = Subject(prepared), Subject(talker)
     for labels, least in (((Label.FACE, Label.HAIR, Label.MOUTH), 0.85), ((Label.NECK, Label.TORSO), 0.85), ((Label.BACKGROUND,), 0.95)):
@@ -117,6 +133,8 @@ def hostile(talker: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     (folder / "zero.mp4").write_bytes(b"")
     (folder / "truncated.mp4").write_bytes(whole[: len(whole) // 2])
     (folder / "text.mp4").write_text("not a video")
+    write_image(folder / "picture.png", good[0])
+    (folder / "picture.png").rename(folder / "picture.mp4")
     write_wav(folder / "sound.wav", sound)
 
     def video(name: str, frames: list[np.ndarray], audio: np.ndarray | None) -> None:
@@ -136,7 +154,7 @@ def hostile(talker: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 @pytest.mark.parametrize(("name", "says"), [
     ("zero", "cannot be opened"), ("truncated", "cannot be opened|breaks off"), ("text", "cannot be opened"),
-    ("sound", "no picture"), ("mute", "no sound"), ("silent", "silent"), ("single", "1 frame"), ("tiny", "8x8"),
+    ("picture", "no sound|cannot be opened"), ("sound", "no picture"), ("mute", "no sound"), ("silent", "silent"), ("single", "1 frame"), ("tiny", "8x8"),
     ("faceless", "no face"), ("couple", "more than one person"),
 ])
 def test_hostile_video_leaves_nothing_behind(hostile, tmp_path, name, says):
@@ -146,6 +164,24 @@ def test_hostile_video_leaves_nothing_behind(hostile, tmp_path, name, says):
     message = str(error.value)
     assert "\n" not in message and len(message) < 400 and hostile[name].name in message
     assert not out.exists() and list(tmp_path.iterdir()) == []
+
+
+def test_sound_that_is_not_a_number_is_refused(talker, tmp_path, monkeypatch):
+    monkeypatch.setattr(stages, "read_audio", lambda path: np.full(16000, np.nan, np.float32))
+    with pytest.raises(UserError, match="NaN"):
+        run(PrepareConfig(talker / "anna.mp4", tmp_path / "out", SIZE))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_read_only_place_is_one_sentence(talker, tmp_path, monkeypatch, capsys):
+    def refuse(self: Path, *args: object, **kwargs: object) -> None:  # root may write where others may not
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert main(["prepare", str(talker / "anna.mp4"), "--out", str(tmp_path / "out")]) != 0
+    said = capsys.readouterr().err.strip()
+    assert "Permission denied" in said and "\n" not in said and "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_folders_of_others_are_not_touched(talker, tmp_path):
