@@ -20,7 +20,7 @@ SIGMA = 1.5  # pixels; what a landmark of a sharp picture is off by
 ROBUST = 2.0  # in sigmas; larger residuals count linearly
 OFFSET_SIGMA = 0.003  # metres; free-form shift of a landmark against the face model
 EXPRESSION_SIGMA, RARE_SIGMA = 0.5, 0.15  # of the model's full range
-REST = 20.0  # weight of the mean expression: a face's lasting shape belongs to identity and offsets
+REST = 1.0  # weight of the mean expression: what lasts belongs to the shape; more would shut small mouths at the range's end
 RARE = (  # expressions that landmarks can hardly tell from head pose or from the others, which should win
     "jaw_left", "jaw_right", "jaw_forward", "mouth_left", "mouth_right", "lip_raise", "cheek_puff", "cheek_raise_left",
     "cheek_raise_right", "nose_wrinkle", "nostril_flare", "tongue_up", "tongue_out", "eyes_wide", "squint",
