@@ -93,7 +93,7 @@ def test_expression_focal_length_and_place_follow_the_truth(prepared, talker):
     moved, true = (np.einsum("te,ekc->tkc", subject.expression().astype(float), basis) for subject in (ours, truth))
     gaps, gaps_true = ((m[:, [61, 62, 63], 1] - m[:, [67, 66, 65], 1]).mean(1) for m in (moved, true))
     assert np.corrcoef(gaps, gaps_true)[0, 1] > 0.9 and 0.8 < np.polyfit(gaps_true, gaps, 1)[0] < 1.3
-    assert np.linalg.norm((moved - true)[:, 48:], axis=-1).mean() < 3e-3  # metres
+    assert np.linalg.norm((moved - true)[:, 48:], axis=-1).mean() < 4e-3  # metres
     focal, focal_true = (subject.K[0, 0] / subject.size[1] for subject in (ours, truth))
     assert abs(np.log(focal / focal_true)) < 0.3
     places, places_true = (subject.viewmats(subject.frames("train"))[:, :3, 3] for subject in (ours, truth))
