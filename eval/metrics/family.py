@@ -22,6 +22,7 @@ MOUTH_MARGIN = 0.3  # of the lips' width, on every side of their box
 MOUTH = slice(48, 68)
 EMPTY = "the region is empty in every frame"
 Side = Literal["predicted", "reference"]
+Known = dict[tuple[str, int], np.ndarray]  # (backend, first frame of a batch) -> landmarks of a reference
 
 
 class Unavailable(UserError):
@@ -38,6 +39,7 @@ class Context:
     download: bool = False
     device: str = "cpu"
     seed: int = 0
+    known: Known = field(default_factory=dict)
     _detectors: dict[str, LandmarkDetector] = field(default_factory=dict)
 
     def detector(self, backend: Literal["dlib", "fan"]) -> LandmarkDetector:
@@ -53,7 +55,10 @@ class Context:
             if side == "reference" and self.reference_landmarks is not None:
                 batch.memo[key] = self.reference_landmarks[batch.start : batch.start + len(batch)]
             else:
-                batch.memo[key] = self.detector(backend).track(getattr(batch, side))
+                known, place = self.known if side == "reference" else {}, (backend, batch.start)
+                if place not in known:
+                    known[place] = self.detector(backend).track(getattr(batch, side))
+                batch.memo[key] = known[place]
         return batch.memo[key]
 
     def masks(self, batch: Batch, region: str) -> list[np.ndarray]:

@@ -17,12 +17,14 @@ from d3talker.subject.layout import Subject
 from d3talker.subject.palette import Label
 from d3talker.weights import MissingWeights
 from eval.metrics.batches import batches
-from eval.metrics.family import Context, Family, Unavailable
+from eval.metrics.family import Context, Family, Known, Unavailable
 from eval.metrics.registry import METRICS, check_names
 from eval.metrics.result import MetricResult
 
 HEAD = (Label.FACE, Label.MOUTH, Label.HAIR)
 TORSO = (Label.NECK, Label.TORSO)
+MEMORY = 4  # references
+_memory: dict[str, Known] = {}
 ABSENT = {
     "reference": "there is no ground truth to compare with",
     "audio": "there is no sound; give the clip its sound track",
@@ -34,20 +36,21 @@ def score(
     predicted: Iterable[np.ndarray], reference: Iterable[np.ndarray] | None, metrics: Sequence[str], *,
     audio: np.ndarray | None = None, masks: Iterable[Mapping[str, np.ndarray]] | None = None,
     reference_landmarks: np.ndarray | None = None, weights: Path | None = None, download: bool = False,
-    device: str = "cpu", seed: int = 0,
+    device: str = "cpu", seed: int = 0, known: Known | None = None,
 ) -> dict[str, MetricResult]:
     """Metrics of predicted frames, by name.
 
     predicted, reference: uint8 RGB frames [H, W, 3] at 25 fps, any iterables; eight at a time are held in memory.
     audio: the sound that drives the lips, float32 [S] at 16 kHz from the first frame on.  masks: for each frame a dict
     of bool [H, W] by region (head, torso, mouth).  reference_landmarks: [T, 68, 2] px, to spare their detection.
+    known: what earlier calls detected on the same reference, which this one reads and adds to.
     weights: folder searched first for network weights; download: whether they may be fetched.
     A metric whose weights, package or input are not there gets value None and the reason; wrong input raises UserError.
     """
     check_names(metrics)
     if audio is not None:
         audio = check_audio(audio)
-    context = Context(audio, reference_landmarks, weights, download, device, seed)
+    context = Context(audio, reference_landmarks, weights, download, device, seed, {} if known is None else known)
     given = {"reference": reference is not None, "audio": audio is not None, "masks": masks is not None}
     results: dict[str, MetricResult] = {}
     families: list[Family] = []
@@ -112,8 +115,16 @@ def score_predictions(
     return score(
         predictions.frames(), None if reference is None else reference.frames(), metrics,
         audio=predictions.audio() if audio is None else audio, masks=masks, weights=weights, download=download,
-        device=device, seed=seed,
+        device=device, seed=seed, known=None if reference is None else _known(reference),
     )
+
+
+def _known(reference: Predictions) -> Known:
+    """Landmarks that this process detected on a reference before: all jobs of a subject are scored against the same."""
+    digest = reference.digest()
+    while len(_memory) >= MEMORY and digest not in _memory:
+        _memory.pop(next(iter(_memory)))
+    return _memory.setdefault(digest, {})
 
 
 def subject_masks(subject: Subject, img_ids: Iterable[int]) -> Iterator[dict[str, np.ndarray]]:

@@ -95,6 +95,22 @@ def test_given_reference_landmarks_spare_detection():
         score(CLIP, CLIP, ["lmd_dlib"], reference_landmarks=points[:5])
 
 
+def test_a_reference_is_searched_for_faces_once(monkeypatch):
+    """A second clip against the same reference finds its landmarks known, and gets the same values."""
+    pytest.importorskip("dlib")
+    from d3talker.subject.landmarks import LandmarkDetector
+
+    found, original = [], LandmarkDetector.track
+    monkeypatch.setattr(LandmarkDetector, "track", lambda self, frames: found.append(len(frames)) or original(self, frames))
+    known: dict = {}
+    alone = score(CLIP[::-1], CLIP, ["lmd_dlib"])
+    first = score(CLIP, CLIP, ["lmd_dlib"], known=known)
+    found.clear()
+    second = score(CLIP[::-1], CLIP, ["lmd_dlib"], known=known)
+    assert sum(found) == len(CLIP) and second == alone and second != first
+    assert sorted(known) == [("dlib", 0), ("dlib", 8)]
+
+
 def test_identity_knows_the_same_face():
     pytest.importorskip("dlib")
     broad = cv2.resize(FACE, (240, 200))
