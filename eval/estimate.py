@@ -34,9 +34,9 @@ class Rates:
     known: frozenset[str] = frozenset()
 
 
-# Guesses, for pictures of REFERENCE_PIXELS.  cpu: preset mini, one thread of a busy machine.  cuda: the paper's 32
+# Guesses, for pictures of REFERENCE_PIXELS.  cpu: preset mini on two quiet cores, as measured.  cuda: the paper's 32
 # minutes for InsTaG's 22000 steps; scoring is then bound by landmarks and SyncNet on the processor.
-GUESSES = {"cpu": Rates(0.05, 0.05, 0.2, 18e3, 8e6), "cuda": Rates(0.087, 0.05, 0.5, 300e3, 60e6)}
+GUESSES = {"cpu": Rates(0.04, 0.025, 0.04, 18e3, 8e6), "cuda": Rates(0.087, 0.05, 0.5, 300e3, 60e6)}
 
 
 @dataclass(frozen=True)
