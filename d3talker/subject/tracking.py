@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from d3talker.errors import UserError
 from d3talker.motion.face import FaceModel
 
 if TYPE_CHECKING:
@@ -227,7 +228,13 @@ def _mean_face_poses(points: np.ndarray, seen: np.ndarray, face: np.ndarray, foc
     camera = np.array([[focal, 0, VIEW / 2], [0, focal, VIEW / 2], [0, 0, 1]])
     rows = []
     for frame in points[seen]:
-        _, turn, move = cv2.solvePnP(face, np.ascontiguousarray(frame), camera, None, flags=cv2.SOLVEPNP_SQPNP)
+        try:
+            _, turn, move = cv2.solvePnP(face, np.ascontiguousarray(frame), camera, None, flags=cv2.SOLVEPNP_SQPNP)
+        except cv2.error:  # seen through so long a lens, the face has no width
+            raise UserError(
+                f"no head pose fits the landmarks with a focal length of {focal:.0f} px in a picture of {VIEW}; check focal_len "
+                "in transforms_train.json"
+            ) from None
         r = cv2.Rodrigues(turn)[0] * np.array([[1], [-1], [-1]])  # OpenCV's axes -> OpenGL's
         angles = np.arctan2(-r[1, 2], r[2, 2]), np.arcsin(r[0, 2].clip(-1, 1)), np.arctan2(r[0, 1], r[0, 0])
         rows.append([*angles, *(move[:, 0] * (1, -1, -1))])

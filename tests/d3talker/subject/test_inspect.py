@@ -22,7 +22,7 @@ SIZE = 16
 FACE = 8 + 60 * embedded_head().landmark_basis()[0][:, :2] * (1, -1)
 
 
-def folder(root: Path, frames: int, test: int, features: str, hair_apart: bool, params: tuple[str, ...] = ()) -> Path:
+def folder(root: Path, frames: int, test: int, features: str, hair_apart: bool, params: tuple[str, ...] = (), focal: float = 37.5) -> Path:
     """A subject folder as a process.py leaves it; 16 x 16 pixels."""
     rng = np.random.default_rng(0)
     labels = np.zeros((SIZE, SIZE), np.uint8)
@@ -43,7 +43,7 @@ def folder(root: Path, frames: int, test: int, features: str, hair_apart: bool, 
     np.save(root / features, rng.normal(size=(frames, 16, 29)).astype(np.float32))
     rows = [Frame(i, i, np.eye(4)) for i in range(frames)]
     for split, part in (("train", rows[:-test]), ("val", rows[-test:])):
-        (root / f"transforms_{split}.json").write_text(json.dumps(transforms(1200.0, (SIZE, SIZE), part)))
+        (root / f"transforms_{split}.json").write_text(json.dumps(transforms(focal, (SIZE, SIZE), part)))
     shapes = {"id": (1, 100), "exp": (frames, 79), "euler": (frames, 3), "trans": (frames, 3), "focal": (1,)}
     torch.save({**{k: torch.zeros(v) for k, v in shapes.items()}, **{k: torch.zeros(3, 3) for k in params}}, root / "track_params.pt")
     write_action_units(root / "au.csv", np.ones((frames, 6)))
@@ -118,6 +118,12 @@ def test_output_is_lines_or_json(tmp_path, capsys):
     assert Subject(root).expression().shape[0] == 22 and (root / "transforms_train.json").read_bytes() == before
     run(InspectConfig(root, json=True))
     assert set(json.loads(capsys.readouterr().out)) == {"facts", "missing", "notes"}
+
+
+def test_an_impossible_focal_length_is_one_sentence(tmp_path):
+    root = folder(tmp_path / "x", 22, 2, "aud_ds.npy", True, focal=1200.0)  # of a 512 picture, beside 16 pixels
+    with pytest.raises(UserError, match=r"focal length of 38400 px .* check focal_len"):
+        run(InspectConfig(root, complete=True))
 
 
 def test_other_paths_are_refused(tmp_path):
