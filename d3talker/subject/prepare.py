@@ -156,7 +156,8 @@ def _say(out: Path, summary: dict[str, Any]) -> None:
         print(f"the sound was shifted by {-sound['corrected']:+d} frames")
     elif sound["trustworthy"] and sound["lag"]:
         side = "late" if sound["lag"] > 0 else "early"
-        print(f"warning: the sound is {abs(sound['lag'])} frames {side}; correct it with --fix-lag", file=sys.stderr)
+        frames = "frame" if abs(sound["lag"]) == 1 else "frames"
+        print(f"warning: the sound is {abs(sound['lag'])} {frames} {side}; correct it with --fix-lag", file=sys.stderr)
 
 
 def _tools() -> dict[str, str]:
