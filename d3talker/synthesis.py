@@ -16,8 +16,8 @@ from d3talker.audio.features import extract
 from d3talker.config import REGIONS, Config, from_dict
 from d3talker.errors import UserError
 from d3talker.gaussians import Gaussians
+from d3talker.motion.audio_to_motion import Regression
 from d3talker.motion.model import motion_from_state
-from d3talker.motion.real3d import ImportedMotion
 from d3talker.predictions import PredictionsWriter
 from d3talker.progress import track
 from d3talker.refiner import Refiner, fast_layout
@@ -49,7 +49,7 @@ class TrainedTalker:
         self.feature_name: str = signals["feature_name"]
         self.statistics = AudioStatistics(**signals["statistics"])
         self.motion = motion_from_state(signals["motion"])
-        self.imported = None if signals["imported"] is None else ImportedMotion.from_state(signals["imported"])
+        self.imported = None if signals["imported"] is None else Regression.from_state(signals["imported"])
         self.eyes = np.array(signals["eyes"], np.float32)
         self.refiner: Refiner | None = None
         self.notes = [] if state["pretrained"] else ["Without pre-training: everything was learnt from this subject."]

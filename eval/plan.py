@@ -224,9 +224,10 @@ def _check_pretraining(request: Request) -> None:
 
 
 def _check_motion(request: Request) -> None:
-    seen = set(request.motion.speakers) if request.motion else set()
+    if request.motion is None:
+        return
     for subject in request.subjects:
-        if request.motion and subject.name in seen:
+        if subject.name in request.motion.speakers:
             raise UserError(
                 f"the audio-to-motion model {request.motion.run} was trained on '{subject.name}', one of --subjects; train "
                 "one on other people's videos"

@@ -81,7 +81,7 @@ def run(config: ReportConfig) -> int:
         write_json(folder / MARKER, {"written_by": f"d3talker {__version__}", **facts})
     if results.superseded:
         print(f"{results.superseded} records of an older configuration than the plan's are left out", file=sys.stderr)
-    print(f"{config.out / 'index.html'}: {len(grids)} tables from {len(results.records)} records", file=sys.stderr)
+    print(f"{config.out / 'index.html'}: tables: {len(grids)}, records: {len(results.records)}", file=sys.stderr)
     if checks:
         print(summary(checks), file=sys.stderr)
     if config.serve:

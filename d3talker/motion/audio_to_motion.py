@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +12,50 @@ STEPS = 5  # of 40 ms
 COMPONENTS = 6
 MOTIONS = 4
 FOLDS = 5
+SPREAD_FLOOR = 1e-6
 RIDGES = np.geomspace(1e-3, 1e3, 13)  # penalties a frame; inputs have unit variance
+
+
+@dataclass(frozen=True)
+class Regression:
+    """targets = mean + (inputs - center) / spread @ weights."""
+
+    center: np.ndarray
+    spread: np.ndarray
+    weights: np.ndarray
+    mean: np.ndarray
+
+    def predict(self, inputs: np.ndarray) -> np.ndarray:
+        """Inputs [T, D] -> targets [T, E], float32."""
+        return ((inputs - self.center) / self.spread @ self.weights + self.mean).astype(np.float32)
+
+    def state(self) -> dict[str, list]:
+        """Plain lists for a checkpoint."""
+        return {name: value.tolist() for name, value in vars(self).items()}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, list]) -> Regression:
+        """Inverse of `state`."""
+        return cls(**{name: np.array(value, np.float64) for name, value in state.items()})
+
+
+def regress(inputs: np.ndarray, targets: np.ndarray) -> Regression:
+    """Ridge regression of targets [T, E] on inputs [T, D], consecutive frames of one speaker.
+
+    Each target's penalty is the one of RIDGES with the least error on held-out fifths (blocks in time), so that what the inputs
+    do not tell ends near its mean.
+    """
+    center, spread = inputs.mean(0, dtype=np.float64), inputs.std(0, dtype=np.float64) + SPREAD_FLOOR
+    inputs, targets = (inputs - center) / spread, targets.astype(np.float64)
+    errors = np.zeros((len(RIDGES), targets.shape[1]))
+    for held in np.array_split(np.arange(len(inputs)), FOLDS):
+        kept = np.setdiff1d(np.arange(len(inputs)), held)
+        mean = targets[kept].mean(0)
+        solutions = _solve(inputs[kept], targets[kept] - mean)
+        errors += ((inputs[held] @ solutions + mean - targets[held]) ** 2).sum(1)
+    mean = targets.mean(0)
+    weights = _solve(inputs, targets - mean)[errors.argmin(0), :, np.arange(targets.shape[1])].T
+    return Regression(center, spread, weights, mean)
 
 
 @dataclass(frozen=True)
@@ -25,55 +69,37 @@ class RidgeMotion:
     """
 
     basis: np.ndarray
-    center: np.ndarray
-    spread: np.ndarray
-    weights: np.ndarray
-    mean: np.ndarray
+    regression: Regression
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Audio windows [T, 16, C] -> expression coefficients [T, E], float32."""
-        inputs = (_reduce(features, self.basis) - self.center) / self.spread
-        return (inputs @ self.weights + self.mean).astype(np.float32)
+        return self.regression.predict(_reduce(features, self.basis))
 
     @classmethod
     def fit(cls, features: np.ndarray, expression: np.ndarray, lips: np.ndarray | None = None) -> RidgeMotion:
-        """Fit on T training frames; each output's ridge is the one with the least error on held-out fifths (blocks in time).
+        """Fit on T training frames, see `regress`.
 
         features [T, 16, C], expression [T, E].  lips [E, L]: what each coefficient adds to the lips' coordinates; the outputs are
-        then the principal components of the lips' motion.  Without it each coefficient is one.  An output that sound does not
-        predict ends near its mean.
+        then the principal components of the lips' motion.  Without it each coefficient is one.
         """
         if lips is not None:
             scores, back = _main_motions(expression.astype(np.float64), lips)
             found = cls.fit(features, scores)
-            return cls(found.basis, found.center, found.spread, found.weights @ back, found.mean @ back + expression.mean(0))
+            weights, mean = found.regression.weights @ back, found.regression.mean @ back + expression.mean(0)
+            return cls(found.basis, replace(found.regression, weights=weights, mean=mean))
         rows = features.reshape(-1, features.shape[-1]).astype(np.float64)
         basis = np.linalg.eigh(np.cov(rows.T))[1][:, ::-1][:, :COMPONENTS]
-        flat = _reduce(features, basis)
-        center, spread = flat.mean(0), flat.std(0) + 1e-6
-        targets = expression.astype(np.float64)
-        return cls(basis, center, spread, ridge((flat - center) / spread, targets), targets.mean(0))
+        return cls(basis, regress(_reduce(features, basis), expression))
 
     def state(self) -> dict[str, list]:
         """Plain lists for a checkpoint."""
-        return {name: value.tolist() for name, value in vars(self).items()}
+        return {"basis": self.basis.tolist(), **self.regression.state()}
 
     @classmethod
-    def from_state(cls, state: dict[str, list]) -> RidgeMotion:
+    def from_state(cls, state: Mapping[str, list]) -> RidgeMotion:
         """Inverse of `state`."""
-        return cls(**{name: np.array(value, np.float64) for name, value in state.items()})
-
-
-def ridge(inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Weights [D, E] of targets [T, E], less their mean, on centred inputs [T, D]: each target's penalty is the one of RIDGES
-    with the least error on held-out fifths (blocks in time)."""
-    errors = np.zeros((len(RIDGES), targets.shape[1]))
-    for held in np.array_split(np.arange(len(inputs)), FOLDS):
-        kept = np.setdiff1d(np.arange(len(inputs)), held)
-        mean = targets[kept].mean(0)
-        solutions = _solve(inputs[kept], targets[kept] - mean)
-        errors += ((inputs[held] @ solutions + mean - targets[held]) ** 2).sum(1)
-    return _solve(inputs, targets - targets.mean(0))[errors.argmin(0), :, np.arange(targets.shape[1])].T
+        rest = {name: value for name, value in state.items() if name != "basis"}
+        return cls(np.array(state["basis"], np.float64), Regression.from_state(rest))
 
 
 def _main_motions(expression: np.ndarray, lips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ import torch
 from d3talker import checkpoint
 from d3talker.config import from_dict
 from d3talker.errors import UserError
-from d3talker.motion.audio_to_motion import RidgeMotion
+from d3talker.motion.audio_to_motion import SPREAD_FLOOR, Regression, RidgeMotion
 from d3talker.motion.options import NetworkConfig
 from d3talker.motion.temporal import MotionNetwork
 
@@ -69,11 +69,11 @@ class MotionModel:
                 "train another with: d3talker motion train"
             )
         inputs = self.hidden(features).astype(np.float64)
-        center, spread, mean = inputs.mean(0), inputs.std(0) + 1e-6, expression.mean(0, dtype=np.float64)
+        center, spread, mean = inputs.mean(0), inputs.std(0) + SPREAD_FLOOR, expression.mean(0, dtype=np.float64)
         inputs = (inputs - center) / spread
         gram = inputs.T @ inputs + RIDGE * len(inputs) * np.eye(inputs.shape[1])
-        weights = np.linalg.solve(gram, inputs.T @ (expression - mean))
-        return CalibratedMotion(self, RidgeMotion.fit(features, expression, lips), center, spread, weights, mean)
+        heard = Regression(center, spread, np.linalg.solve(gram, inputs.T @ (expression - mean)), mean)
+        return CalibratedMotion(self, RidgeMotion.fit(features, expression, lips), heard)
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -103,27 +103,23 @@ class CalibratedMotion:
 
     model: MotionModel
     ridge: RidgeMotion
-    center: np.ndarray
-    spread: np.ndarray
-    weights: np.ndarray
-    mean: np.ndarray
+    heard: Regression
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         """Audio windows [T, 16, C] -> expression coefficients [T, E], float32."""
-        heard = (self.model.hidden(features) - self.center) / self.spread @ self.weights + self.mean
-        parts = (self.model.predict(features, self.mean), heard, self.ridge.predict(features))
+        heard = self.heard.predict(self.model.hidden(features))
+        parts = (self.model.predict(features, self.heard.mean), heard, self.ridge.predict(features))
         return np.mean(parts, 0).astype(np.float32)
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
-        arrays = {name: getattr(self, name).tolist() for name in ("center", "spread", "weights", "mean")}
-        return {"model": self.model.state(), "ridge": self.ridge.state(), **arrays}
+        return {"model": self.model.state(), "ridge": self.ridge.state(), "heard": self.heard.state()}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> CalibratedMotion:
         """Inverse of `state`."""
-        arrays = {name: np.array(state[name], np.float64) for name in ("center", "spread", "weights", "mean")}
-        return cls(MotionModel.from_state(state["model"]), RidgeMotion.from_state(state["ridge"]), **arrays)
+        heard = Regression.from_state(state["heard"])
+        return cls(MotionModel.from_state(state["model"]), RidgeMotion.from_state(state["ridge"]), heard)
 
 
 def fit_motion(

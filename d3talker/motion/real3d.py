@@ -7,51 +7,17 @@ over to the expressions of the head that was tracked, so that BFM's files are no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from d3talker.errors import UserError
 from d3talker.files import read_npy, sha256_file, write_json, write_npy
-from d3talker.motion.audio_to_motion import ridge
 from d3talker.subject.layout import Subject
 
 COEFFICIENTS = 64
-SPREAD_FLOOR = 1e-6
 PADDING = 8  # frames: the model pads HuBERT's 50 Hz rows to a multiple of 8, and extractors differ by a row or two
 FACTS = ".json"
-
-
-@dataclass(frozen=True)
-class ImportedMotion:
-    """expression = mean + (coefficients - center) / spread @ weights, fitted on one speaker's training frames."""
-
-    center: np.ndarray
-    spread: np.ndarray
-    weights: np.ndarray
-    mean: np.ndarray
-
-    @classmethod
-    def fit(cls, coefficients: np.ndarray, expression: np.ndarray) -> ImportedMotion:
-        """coefficients [T, 64], tracked expression [T, E] of the training frames."""
-        center, spread = coefficients.mean(0, dtype=np.float64), coefficients.std(0, dtype=np.float64) + SPREAD_FLOOR
-        targets = expression.astype(np.float64)
-        return cls(center, spread, ridge((coefficients - center) / spread, targets), targets.mean(0))
-
-    def predict(self, coefficients: np.ndarray) -> np.ndarray:
-        """Coefficients [T, 64] -> expression [T, E], float32."""
-        return ((coefficients - self.center) / self.spread @ self.weights + self.mean).astype(np.float32)
-
-    def state(self) -> dict[str, list]:
-        """Plain lists for a checkpoint."""
-        return {name: value.tolist() for name, value in vars(self).items()}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, list]) -> ImportedMotion:
-        """Inverse of `state`."""
-        return cls(**{name: np.array(value, np.float64) for name, value in state.items()})
 
 
 def import_coefficients(path: Path, root: Path) -> tuple[Path, int]:

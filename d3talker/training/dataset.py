@@ -13,11 +13,10 @@ from torch import Tensor
 
 from d3talker.config import SignalConfig
 from d3talker.errors import UserError
-from d3talker.motion.audio_to_motion import RidgeMotion
+from d3talker.motion.audio_to_motion import Regression, RidgeMotion, regress
 from d3talker.motion.head import embedded_head
 from d3talker.motion.model import CalibratedMotion, fit_motion
 from d3talker.motion.pncc import canonical, pncc
-from d3talker.motion.real3d import ImportedMotion
 from d3talker.progress import track
 from d3talker.signals import window
 from d3talker.subject.action_units import BLINK_MAX, read_action_units
@@ -142,7 +141,7 @@ class TrainingSignals:
     identity: np.ndarray
     statistics: AudioStatistics
     motion: RidgeMotion | CalibratedMotion
-    imported: ImportedMotion | None
+    imported: Regression | None
     eyes: np.ndarray
     feature_name: str
 
@@ -173,7 +172,7 @@ def training_signals(
     heard = subject.imported_expression()
     imported = None
     if heard is not None:
-        imported = ImportedMotion.fit(_rows(heard, rows, f"imported coefficients of {subject.root}"), expression)
+        imported = regress(_rows(heard, rows, f"imported coefficients of {subject.root}"), expression)
     return TrainingSignals(signals, subject.identity(), statistics, predictor, imported, eyes, name)
 
 
