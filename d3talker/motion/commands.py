@@ -71,7 +71,8 @@ def _train(config: TrainConfig) -> None:
     scores = motion.evaluate(model, held)
     write_json(config.out / "scores.json", {"trained_on": [speaker.name for speaker in train], "held_out": scores})
     for name, values in scores.items():
-        print(f"{name} (held out): " + ", ".join(f"{key} {value:.3f}" for key, value in values.items()))
+        shown = ", ".join(f"{key} {'-' if value is None else f'{value:.3f}'}" for key, value in values.items())
+        print(f"{name} (held out): {shown}")
 
 
 def _import(config: ImportConfig) -> None:

@@ -140,7 +140,7 @@ class MotionTraining:
         self.step += 1
         value = loss.item()
         if value != value:
-            raise FloatingPointError(f"the loss became NaN at step {self.step}; lower --learning-rate")
+            raise FloatingPointError(f"the loss became NaN at step {self.step}; lower --training.learning-rate")
         return value
 
     def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -198,9 +198,10 @@ def aperture(expression: np.ndarray, face: FaceModel) -> np.ndarray:
     return (points[:, [61, 62, 63], 1] - points[:, [67, 66, 65], 1]).mean(1) * 1000
 
 
-def score(predicted: np.ndarray, tracked: np.ndarray) -> Mapping[str, float]:
+def score(predicted: np.ndarray, tracked: np.ndarray) -> Mapping[str, float | None]:
     """How well [T, E] follows the tracked [T, E]: correlation of lip aperture; its and all lip points' error in mm.
 
+    The correlation is None where the lips of one side never move.
     The speaker's mean is taken out of the errors, since a new speaker's own is always at hand.
     """
     face = embedded_head()
@@ -208,13 +209,13 @@ def score(predicted: np.ndarray, tracked: np.ndarray) -> Mapping[str, float]:
     spread = a.std() * b.std()
     lips = ((predicted - predicted.mean(0)) - (tracked - tracked.mean(0))) @ lip_basis(face).numpy()
     return {
-        "aperture_r": float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread > 1e-12 else 0.0,
+        "aperture_r": float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread > 1e-12 else None,
         "aperture_mm": float(np.abs((a - a.mean()) - (b - b.mean())).mean()),
         "lips_mm": float(np.sqrt(np.square(lips.reshape(len(lips), -1, 3)).sum(-1)).mean()),
     }
 
 
-def evaluate(model: MotionModel, speakers: Sequence[Speaker]) -> dict[str, Mapping[str, float]]:
+def evaluate(model: MotionModel, speakers: Sequence[Speaker]) -> dict[str, Mapping[str, float | None]]:
     """`score` on each speaker."""
     return {s.name: score(model.predict(s.features, s.expression.mean(0)), s.expression) for s in speakers}
 
