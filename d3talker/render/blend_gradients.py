@@ -10,8 +10,7 @@ from numba import prange
 
 from d3talker.jit import inner, parallel_kernel
 from d3talker.render.binning_kernels import TILE
-from d3talker.render.lanes import above, load, lowest_bit, spread, store, total
-from d3talker.render.projection_gradients import G0, GDEPTH, GNORMAL, GRED, GX, GXX, GXY, GY, GYY
+from d3talker.render.lanes import above, load, lowest_bit, spread, store, totals
 from d3talker.render.projection_kernels import BLUE, DEPTH, GREEN, MX, MY, NORMAL, RED
 from d3talker.render.tile_kernels import (
     HALF,
@@ -39,7 +38,7 @@ _BEHIND, _DEPTH, _RED, _GREEN, _BLUE, _N0, _N1, _N2 = (u64(k) * LANES for k in r
 def unblend_splat(splat, buffer, left, top, todo, normal, out):
     """Pass one splat in the blocks todo and write its gradient; q below is dL/dlog(alpha)."""
     if todo == u64(0):
-        out[:] = ZERO
+        store(out, u64(0), ZERO)
         return
     dx0, dy0 = left + HALF - splat[MX], top + HALF - splat[MY]
     none = spread(ZERO)
@@ -72,10 +71,12 @@ def unblend_splat(splat, buffer, left, top, todo, normal, out):
         g0, gx, gy = g0 + q, gx + qx, gy + qy
         gxx, gxy, gyy = gxx + qx * dx, gxy + qx * dy, gyy + qy * dy
         gdepth, gred, ggreen, gblue = gdepth + weight * vd, gred + weight * vr, ggreen + weight * vg, gblue + weight * vb
-    out[G0], out[GX], out[GY], out[GXX], out[GXY], out[GYY] = total(g0), total(gx), total(gy), total(gxx), total(gxy), total(gyy)
-    out[GDEPTH], out[GRED], out[GRED + 1], out[GRED + 2] = total(gdepth), total(gred), total(ggreen), total(gblue)
-    if normal is not None:
-        out[GNORMAL], out[GNORMAL + 1], out[GNORMAL + 2] = total(gn0), total(gn1), total(gn2)
+    # in the order of G0 to GNORMAL
+    sums = g0, gx, gy, gxx, gxy, gyy, gdepth, gred, ggreen, gblue
+    if normal is None:
+        store(out, u64(0), totals(sums))
+    else:
+        store(out, u64(0), totals((*sums, gn0, gn1, gn2)))
 
 
 @inner
@@ -112,7 +113,7 @@ def load_tile(buffer, box, images, gradients, normal):
 
 @parallel_kernel
 def unblend(workers, splats, tile_start, ids, slots, reached, images, normal, gradients, parts):
-    """Fill parts [slots, 10 or 13] from images = (through, rgb, depths) and normal, and from the gradients of
+    """Fill parts [slots, PARTS] from images = (through, rgb, depths) and normal, and from the gradients of
     (alpha, rgb, depths, normal), each of which is empty where nothing depends on it."""
     cameras, height, width = images[0].shape
     columns, rows = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE

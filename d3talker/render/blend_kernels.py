@@ -30,6 +30,7 @@ from d3talker.render.tile_kernels import (
     u64,
 )  # fmt: skip
 
+BATCH = 16  # splats whose blocks are found together, which is as often as stopped blocks are left out
 # values of a block: transmittance (negative where stopped), depth, red, green, blue, three of the normal
 _DEPTH, _RED, _GREEN, _BLUE, _N0, _N1, _N2 = (u64(k) * LANES for k in range(1, 8))
 
@@ -41,11 +42,9 @@ def add(buffer, i, weight, value):
 
 
 @inner
-def blend_splat(splat, buffer, left, top, alive, normal):
-    """Blend one splat into the blocks of a tile still alive; returns the blocks that it reached."""
+def blend_splat(splat, buffer, left, top, todo, normal):
+    """Blend one splat into the blocks todo of a tile."""
     dx0, dy0 = left + HALF - splat[MX], top + HALF - splat[MY]
-    reached = reached_blocks(splat, left, top) & alive
-    todo = reached
     while todo != u64(0):
         block = lowest_bit(todo)
         todo &= todo - u64(1)
@@ -64,7 +63,6 @@ def blend_splat(splat, buffer, left, top, alive, normal):
             add(buffer, i + _N0, weight, splat[NORMAL])
             add(buffer, i + _N1, weight, splat[NORMAL + 1])
             add(buffer, i + _N2, weight, splat[NORMAL + 2])
-    return reached
 
 
 @inner
@@ -111,13 +109,15 @@ def blend(workers, splats, tile_start, ids, background, reached, through, rgb, d
         for tile in range(worker, cameras * rows * columns, workers):
             box = tile_box(tile, columns, rows, width, height)
             c, left, _, top, _ = box
-            first = tile_start[tile]
-            clear(buffer, box, reached[first : tile_start[tile + 1]])
-            alive = live_blocks(buffer)
-            for k in range(first, tile_start[tile + 1]):
-                reached[k] = blend_splat(splats[c, ids[k]], buffer, f32(left), f32(top), alive, normal)
-                if (k - first) & 15 == 15:
-                    alive = live_blocks(buffer)
-                    if alive == u64(0):
-                        break
+            first, last = tile_start[tile], tile_start[tile + 1]
+            clear(buffer, box, reached[first:last])
+            for begin in range(first, last, BATCH):
+                end = min(begin + BATCH, last)
+                alive = live_blocks(buffer)
+                if alive == u64(0):
+                    break
+                for k in range(begin, end):
+                    reached[k] = reached_blocks(splats[c, ids[k]], f32(left), f32(top)) & alive
+                for k in range(begin, end):
+                    blend_splat(splats[c, ids[k]], buffer, f32(left), f32(top), reached[k], normal)
             store_tile(buffer, box, background, through, rgb, depths, normal)

@@ -50,14 +50,13 @@ class _Rasterize(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grgb, galpha, gdepth, gnormal):
         from d3talker.render.blend_gradients import unblend
-        from d3talker.render.projection_gradients import BLOCKS, CAMERA, unproject
+        from d3talker.render.projection_gradients import BLOCKS, CAMERA, PARTS, unproject
 
         *gaussians, colors, normals, background, rgb, depth, normal = ctx.saved_tensors
         cameras, size, (splats, tile_start, ids, slots, reached, slot_start), through = ctx.kept
-        with_normals = len(normals) > 0
         images, normal = (through, _array(rgb), _array(depth)), None if normal is None else _array(normal)
         grads = (_gradient(galpha, 3), _gradient(grgb, 4), _gradient(gdepth, 3), _gradient(gnormal, 4))
-        parts = np.empty((len(ids), 13 if with_normals else 10), np.float32)
+        parts = np.empty((len(ids), PARTS), np.float32)
         unblend(numba.get_num_threads(), splats, tile_start, ids, slots, reached, images, normal, grads, parts)
         shapes = [v.shape for v in gaussians]
         shapes[3] = (*shapes[3], 1)
@@ -69,7 +68,7 @@ class _Rasterize(torch.autograd.Function):
         gview, gK = _camera_gradients(gcameras.sum(0))
         gback = None
         if ctx.needs_input_grad[8] and grgb is not None:
-            gback = (grgb * torch.from_numpy(through)[..., None]).sum_to_size(background.shape)
+            gback = _background_gradient(grgb, torch.from_numpy(through), background.shape)
         return gmeans, gquats, gscales, gopacities[..., 0], gcolors, gnormals, gview, gK, gback, None, None
 
 
@@ -79,6 +78,13 @@ def _camera_gradients(sums: np.ndarray) -> tuple[Tensor, Tensor]:
     view[:, :3] = sums[:, :12].reshape(-1, 3, 4)
     K[:, 0, 0], K[:, 1, 1], K[:, 0, 2], K[:, 1, 2] = sums[:, 12:].T
     return torch.from_numpy(view), torch.from_numpy(K)
+
+
+def _background_gradient(grgb: Tensor, through: Tensor, shape: torch.Size) -> Tensor:
+    """Gradient of a background [Cb, Hb, Wb, 3] that shows through [C, H, W]."""
+    if shape[1:3] == through.shape[1:]:
+        return (grgb * through[..., None]).sum_to_size(shape)
+    return (through[:, :, None] @ grgb).sum_to_size(shape)  # a product a row: no third image, same bits for any thread count
 
 
 def rasterize(scene: Scene, normals: Tensor | None) -> Rendering:

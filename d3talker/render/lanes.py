@@ -10,7 +10,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import extending, types
-from numba.core.cgutils import get_or_insert_function
+from numba.core.cgutils import get_or_insert_function, unpack_tuple
 from numba.extending import lower_builtin, models, register_model, type_callable
 
 intrinsic: Any = extending.intrinsic
@@ -141,21 +141,23 @@ def power_of_two(context, mantissa, exponent):
 
 
 @intrinsic
-def total(context, value):
-    """Sum over the lanes, always in the same order."""
+def totals(context, values):
+    """Sums over the lanes of up to 16 values, that of values[k] in lane k and then zeros, always added in the same order."""
 
     def lower(context, builder, signature, arguments):
-        value = arguments[0]
-        for half in (8, 4, 2, 1):
-            wide = ir.VectorType(ir.IntType(32), half)
-            low, high = (ir.Constant(wide, [start + k for k in range(half)]) for start in (0, half))
-            none = ir.Constant(value.type, ir.Undefined)
-            value = builder.fadd(
-                builder.shuffle_vector(value, none, low), builder.shuffle_vector(value, none, high), flags=_FLAGS
-            )
-        return builder.extract_element(value, ir.IntType(32)(0))
+        none = ir.Constant(_FLOATS, [0.0] * COUNT)
+        level = unpack_tuple(builder, arguments[0])
+        for half in (8, 4, 2, 1):  # a value holds 8 / half groups of twice half lanes each, and shall hold twice as many
+            lows = [start + k for start in range(0, 2 * COUNT, 2 * half) for k in range(half)]
+            low, high = ir.Constant(_INTS, lows), ir.Constant(_INTS, [lane + half for lane in lows])
+            pairs = zip(level[::2], [*level[1::2], none])
+            level = [
+                builder.fadd(builder.shuffle_vector(a, b, low), builder.shuffle_vector(a, b, high), flags=_FLAGS)
+                for a, b in pairs
+            ]
+        return level[0]
 
-    return types.float32(lanes), lower
+    return lanes(values), lower
 
 
 @intrinsic

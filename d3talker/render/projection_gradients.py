@@ -8,7 +8,8 @@ from numba import prange
 from d3talker.jit import inner, parallel_kernel
 from d3talker.render.projection_kernels import LOG2E, QXX, QXY, QYY, REACH_X, footprint, lens, load3, load_rotation
 
-# one splat gradient: sums over pixels of q = dL/dlog(alpha) times moments of the offset, then of the channels
+# one splat gradient, PARTS floats: sums over pixels of q = dL/dlog(alpha) times moments of the offset, then of the channels
+PARTS = 16
 G0, GX, GY, GXX, GXY, GYY, GDEPTH, GRED, GNORMAL = 0, 1, 2, 3, 4, 5, 6, 7, 10
 BLOCKS = 64  # camera gradients are summed in this many fixed pieces, so that threads do not change them
 CAMERA = 16  # rows of the viewmat (12), then fx, fy, cx, cy
@@ -127,7 +128,7 @@ def unproject(means, quats, scales, opacities, viewmats, Ks, width, height, spla
     gmeans, gquats, gscales, gopacities, gcolors, gnormals, gcameras = out
     cameras, count = splats.shape[0], splats.shape[1]
     for block in prange(BLOCKS):
-        total = np.empty(parts.shape[1], np.float64)
+        total = np.empty(PARTS, np.float64)
         for n in range(block * count // BLOCKS, (block + 1) * count // BLOCKS):
             for c in range(cameras):
                 begin, end = slot_start[c * count + n], slot_start[c * count + n + 1]
@@ -135,7 +136,7 @@ def unproject(means, quats, scales, opacities, viewmats, Ks, width, height, spla
                     continue
                 total[:] = 0.0
                 for slot in range(begin, end):
-                    for k in range(parts.shape[1]):
+                    for k in range(PARTS):
                         total[k] += parts[slot, k]
                 centre, scale, turned = load3(means, c, n), load3(scales, c, n), load_rotation(quats, c, n)
                 gmean, gquat, gscale, gcamera = unproject_one(
@@ -146,7 +147,7 @@ def unproject(means, quats, scales, opacities, viewmats, Ks, width, height, spla
                 add_row(gscales, c, n, 0, gscale)
                 add_row(gopacities, c, n, 0, (total[G0] / opacities[min(c, opacities.shape[0] - 1), n],))
                 add_row(gcolors, c, n, 0, (total[GRED], total[GRED + 1], total[GRED + 2]))
-                if parts.shape[1] > GNORMAL:
+                if gnormals.shape[0] > 0:
                     add_row(gnormals, c, n, 0, (total[GNORMAL], total[GNORMAL + 1], total[GNORMAL + 2]))
                 for k in range(CAMERA):
                     gcameras[block, c, k] += gcamera[k]

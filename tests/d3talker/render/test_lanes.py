@@ -54,15 +54,40 @@ def test_lanes_do_what_numpy_does():
 
 
 @kernel
-def summary(array):
+def signs(array):
     x = load(array, START)
-    return lanes.total(x), lanes.any_positive(x), lanes.any_positive(lanes.spread(np.float32(0)) - lanes.size(x))
+    return lanes.any_positive(x), lanes.any_positive(lanes.spread(np.float32(0)) - lanes.size(x))
 
 
-def test_sums_and_signs():
-    total, some, none = summary(FLOATS)
-    assert total == pytest.approx(FLOATS[:16].astype(float).sum(), rel=1e-5)
-    assert (some, none) == (True, False)
+def test_signs():
+    assert signs(FLOATS) == (True, False)
+
+
+@kernel
+def ten_sums(array, out):
+    x, y = load(array, START), load(array, OTHER)
+    store(out, START, lanes.totals((x, y, x + y, x * x, y * y, x * y, x - y, x, y, x * SCALAR)))
+
+
+@kernel
+def one_sum(array, out):
+    store(out, START, lanes.totals((load(array, START),)))
+
+
+@kernel
+def sixteen_sums(array, out):
+    x, y = load(array, START), load(array, OTHER)
+    store(out, START, lanes.totals((x, y, x, x, y, y, x, x, x, x, y, y, y, y, x, y)))
+
+
+def test_sums():
+    x, y = FLOATS[:16].astype(float), FLOATS[16:32].astype(float)
+    several = [x, y, x + y, x * x, y * y, x * y, x - y, x, y, x * SCALAR]
+    full = [{"x": x, "y": y}[v] for v in "xyxxyyxxxxyyyyxy"]
+    for function, values in ((ten_sums, several), (one_sum, [x]), (sixteen_sums, full)):
+        out = np.full(16, np.nan, np.float32)
+        function(FLOATS, out)
+        np.testing.assert_allclose(out, [v.sum() for v in values] + [0] * (16 - len(values)), rtol=2e-5, err_msg=str(function))
 
 
 @kernel
