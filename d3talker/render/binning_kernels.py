@@ -8,6 +8,8 @@ from d3talker.jit import inner, kernel
 from d3talker.render.projection_kernels import DEPTH, MX, MY, REACH_X, REACH_Y
 
 TILE = 32
+u64 = np.uint64  # of what indexes arrays: a signed index costs a test for wrapping around
+ONE, SIDE = u64(1), u64(TILE)
 
 
 @inner
@@ -39,7 +41,7 @@ def depth_order(splats):
 @inner
 def first_centre(value, low, high):
     """Index of the first pixel centre at or beyond a coordinate, clamped before it is made an integer."""
-    return np.int64(min(max(np.ceil(value - np.float32(0.5)), np.float32(low)), np.float32(high)))
+    return u64(min(max(np.ceil(value - np.float32(0.5)), np.float32(low)), np.float32(high)))
 
 
 @inner
@@ -48,8 +50,8 @@ def tile_span(splat, width, height):
     x0, x1 = first_centre(splat[MX] - splat[REACH_X], 0, width), first_centre(splat[MX] + splat[REACH_X], 0, width)
     y0, y1 = first_centre(splat[MY] - splat[REACH_Y], 0, height), first_centre(splat[MY] + splat[REACH_Y], 0, height)
     if x0 >= x1 or y0 >= y1:
-        return 0, 0, 0, 0
-    return x0 // TILE, (x1 - 1) // TILE + 1, y0 // TILE, (y1 - 1) // TILE + 1
+        return u64(0), u64(0), u64(0), u64(0)
+    return x0 // SIDE, (x1 - ONE) // SIDE + ONE, y0 // SIDE, (y1 - ONE) // SIDE + ONE
 
 
 @kernel
@@ -59,24 +61,24 @@ def bin_splats(splats, width, height):
     Returns tile_start [C * tiles + 1] into ids and slots; ids, the splats of a tile nearest first; slots, where each of
     them leaves its gradient; slot_start [C * N + 1], the consecutive slots of each splat. Nothing depends on threads.
     """
-    cameras, count = splats.shape[0], splats.shape[1]
-    columns, rows = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
-    tile_start = np.zeros(cameras * columns * rows + 1, np.int64)
-    slot_start = np.zeros(cameras * count + 1, np.int64)
+    cameras, count = u64(splats.shape[0]), u64(splats.shape[1])
+    columns, rows = u64((width + TILE - 1) // TILE), u64((height + TILE - 1) // TILE)
+    tile_start = np.zeros(cameras * columns * rows + ONE, np.int64)
+    slot_start = np.zeros(cameras * count + ONE, np.int64)
     for c in range(cameras):
         for n in range(count):
             here = c * count + n
-            slot_start[here + 1] = slot_start[here]
+            slot_start[here + ONE] = slot_start[here]
             if splats[c, n, REACH_X] > 0:
                 x0, x1, y0, y1 = tile_span(splats[c, n], width, height)
-                slot_start[here + 1] += (x1 - x0) * (y1 - y0)
+                slot_start[here + ONE] += np.int64((x1 - x0) * (y1 - y0))
                 for y in range(y0, y1):
                     for x in range(x0, x1):
-                        tile_start[(c * rows + y) * columns + x + 1] += 1
+                        tile_start[(c * rows + y) * columns + x + ONE] += 1
     for t in range(cameras * columns * rows):
-        tile_start[t + 1] += tile_start[t]
+        tile_start[t + ONE] += tile_start[t]
     ids, slots = np.empty(tile_start[-1], np.uint32), np.empty(tile_start[-1], np.uint32)
-    cursor = tile_start.copy()
+    cursor = tile_start.astype(np.uint64)
     for c in range(cameras):
         for n in depth_order(splats[c]):
             slot = slot_start[c * count + n]
@@ -84,7 +86,8 @@ def bin_splats(splats, width, height):
             for y in range(y0, y1):
                 for x in range(x0, x1):
                     tile = (c * rows + y) * columns + x
-                    ids[cursor[tile]], slots[cursor[tile]] = n, slot
-                    cursor[tile] += 1
+                    at = cursor[tile]
+                    ids[at], slots[at] = n, slot
+                    cursor[tile] = at + ONE
                     slot += 1
     return tile_start, ids, slots, slot_start

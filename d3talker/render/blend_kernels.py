@@ -9,9 +9,10 @@ from numba import prange
 
 from d3talker.jit import inner, parallel_kernel
 from d3talker.render.binning_kernels import TILE
-from d3talker.render.lanes import above, load, lowest_bit, size, store
+from d3talker.render.lanes import above, load, lowest_bit, most, size, store
 from d3talker.render.projection_kernels import BLUE, DEPTH, GREEN, MX, MY, NORMAL, RED
 from d3talker.render.tile_kernels import (
+    BLOCKS,
     HALF,
     LANES,
     ONE,
@@ -73,9 +74,9 @@ def clear(buffer, box, reached):
     """
     _, left, right, top, bottom = box
     buffer[:] = ZERO
-    for y in range(TILE):
-        for x in range(TILE):
-            buffer[place(x, y)] = ONE if x < right - left and y < bottom - top else -ONE
+    for block in range(BLOCKS):
+        beyond_x, beyond_y = offsets(block, f32(left) - f32(right), f32(top) - f32(bottom))
+        store(buffer, block * STRIDE, above(ZERO, most(beyond_x, beyond_y), ONE, -ONE))
     reached[:] = u64(0)
 
 
@@ -83,11 +84,11 @@ def clear(buffer, box, reached):
 def store_tile(buffer, box, background, through, rgb, depths, normal):
     """Write a tile's pixels, the background behind them."""
     c, left, right, top, bottom = box
-    bc = min(c, background.shape[0] - 1)
+    last = u64(background.shape[0] - 1), u64(background.shape[1] - 1), u64(background.shape[2] - 1)
     for y in range(top, bottom):
         for x in range(left, right):
             i = place(x - left, y - top)
-            behind = background[bc, min(y, background.shape[1] - 1), min(x, background.shape[2] - 1)]
+            behind = background[min(c, last[0]), min(y, last[1]), min(x, last[2])]
             t = abs(buffer[i])
             through[c, y, x], depths[c, y, x] = t, buffer[i + _DEPTH]
             for k in range(3):

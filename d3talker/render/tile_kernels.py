@@ -86,7 +86,7 @@ def live_blocks(buffer):
 @inner
 def place(x, y):
     """Where pixel (x, y) of a tile has the first of its values in the buffer."""
-    return u64(x // 4 * 8 + y // 4) * STRIDE + u64(y % 4 * 4 + x % 4)
+    return ((x >> u64(2)) * u64(8) + (y >> u64(2))) * STRIDE + (y & u64(3)) * u64(4) + (x & u64(3))
 
 
 @inner
@@ -101,4 +101,5 @@ def tile_buffer():
 def tile_box(tile, columns, rows, width, height):
     """Camera, then left, right, top and bottom pixel of a tile (right and bottom past the last)."""
     left, top = tile % columns * TILE, tile // columns % rows * TILE
-    return tile // (rows * columns), left, min(left + TILE, width), top, min(top + TILE, height)
+    right, bottom = min(left + TILE, width), min(top + TILE, height)
+    return u64(tile // (rows * columns)), u64(left), u64(right), u64(top), u64(bottom)  # unsigned: no index wraps around

@@ -12,6 +12,7 @@ import pytest
 from d3talker import dssim_kernels
 from d3talker.jit import FAST
 from d3talker.render import blend_gradients, blend_kernels, tile_kernels
+from d3talker.render.projection_gradients import PARTS
 
 pytestmark = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="looks for x86 vector registers")
 
@@ -20,7 +21,7 @@ BUFFER, SPLAT = np.zeros(int(tile_kernels.BLOCKS * tile_kernels.STRIDE), np.floa
 ONE, ALL = np.float32(1), np.uint64(2**64 - 1)
 CALLS = {
     "blend": (blend_kernels.blend_splat, (SPLAT, BUFFER, ONE, ONE, ALL, None)),
-    "unblend": (blend_gradients.unblend_splat, (SPLAT, BUFFER, ONE, ONE, ALL, None, np.zeros(10, np.float32))),
+    "unblend": (blend_gradients.unblend_splat, (SPLAT, BUFFER, ONE, ONE, ALL, None, np.zeros(PARTS, np.float32))),
     "ssim": (dssim_kernels.similarity, (np.zeros(3000, np.float32), FLOATS.copy(), FLOATS.copy(), FLOATS.copy())),
     "gradient of ssim": (
         dssim_kernels.combine, (np.zeros(3000, np.float32), FLOATS.copy(), FLOATS.copy(), FLOATS.copy(), ONE)
