@@ -13,17 +13,17 @@ from d3talker.render.binning_kernels import TILE
 from d3talker.render.lanes import above, load, lowest_bit, spread, store, totals
 from d3talker.render.projection_kernels import BLUE, DEPTH, GREEN, MX, MY, NORMAL, RED
 from d3talker.render.tile_kernels import (
+    ALPHAS,
+    CAP,
     HALF,
     LANES,
-    LOG_MAX,
     ONE,
     STOP,
     STRIDE,
     ZERO,
-    exponent,
     f32,
     offsets,
-    opacity,
+    opacities,
     place,
     tile_box,
     tile_buffer,
@@ -44,13 +44,15 @@ def unblend_splat(splat, buffer, left, top, todo, normal, out):
     none = spread(ZERO)
     g0, gx, gy, gxx, gxy, gyy = none, none, none, none, none, none
     gdepth, gred, ggreen, gblue, gn0, gn1, gn2 = none, none, none, none, none, none, none
+    opacities(splat, dx0, dy0, todo, buffer)
+    at = ALPHAS
     while todo != u64(0):
         block = lowest_bit(todo)
         todo &= todo - u64(1)
         i = block * STRIDE
         dx, dy = offsets(block, dx0, dy0)
-        power = exponent(splat, dx, dy)
-        alpha = opacity(power)
+        alpha = load(buffer, at)
+        at += LANES
         t = load(buffer, i)
         weight = t * alpha
         after = t - weight
@@ -66,7 +68,7 @@ def unblend_splat(splat, buffer, left, top, todo, normal, out):
         behind = load(buffer, i + _BEHIND) - passed
         store(buffer, i + _BEHIND, behind)
         slope = passed - alpha / (ONE - alpha) * behind
-        q = above(after, STOP, above(LOG_MAX, power, slope, ZERO), ZERO)
+        q = above(after, STOP, above(CAP, alpha, slope, ZERO), ZERO)
         qx, qy = q * dx, q * dy
         g0, gx, gy = g0 + q, gx + qx, gy + qy
         gxx, gxy, gyy = gxx + qx * dx, gxy + qx * dy, gyy + qy * dy
@@ -92,7 +94,7 @@ def load_tile(buffer, box, images, gradients, normal):
     c, left, right, top, bottom = box
     through, rgb, depths = images
     galpha, grgb, gdepths, gnormal = gradients
-    buffer[:] = ZERO
+    buffer[:ALPHAS] = ZERO
     for y in range(top, bottom):
         for x in range(left, right):
             i = place(x - left, y - top)

@@ -12,6 +12,7 @@ from d3talker.render.binning_kernels import TILE
 from d3talker.render.lanes import above, load, lowest_bit, most, size, store
 from d3talker.render.projection_kernels import BLUE, DEPTH, GREEN, MX, MY, NORMAL, RED
 from d3talker.render.tile_kernels import (
+    ALPHAS,
     BLOCKS,
     HALF,
     LANES,
@@ -19,11 +20,10 @@ from d3talker.render.tile_kernels import (
     STOP,
     STRIDE,
     ZERO,
-    exponent,
     f32,
     live_blocks,
     offsets,
-    opacity,
+    opacities,
     place,
     reached_blocks,
     tile_box,
@@ -46,13 +46,14 @@ def add(buffer, i, weight, value):
 def blend_splat(splat, buffer, left, top, todo, normal):
     """Blend one splat into the blocks todo of a tile."""
     dx0, dy0 = left + HALF - splat[MX], top + HALF - splat[MY]
+    opacities(splat, dx0, dy0, todo, buffer)
+    at = ALPHAS
     while todo != u64(0):
-        block = lowest_bit(todo)
+        i = lowest_bit(todo) * STRIDE
         todo &= todo - u64(1)
-        i = block * STRIDE
-        dx, dy = offsets(block, dx0, dy0)
         t = load(buffer, i)
-        weight = t * opacity(exponent(splat, dx, dy))
+        weight = t * load(buffer, at)
+        at += LANES
         after = t - weight
         weight = above(after, STOP, weight, ZERO)
         store(buffer, i, above(after, STOP, after, ZERO - size(t)))
@@ -73,7 +74,7 @@ def clear(buffer, box, reached):
     Whole-array stores stay out of prange: numba lost some there.
     """
     _, left, right, top, bottom = box
-    buffer[:] = ZERO
+    buffer[:ALPHAS] = ZERO
     for block in range(BLOCKS):
         beyond_x, beyond_y = offsets(block, f32(left) - f32(right), f32(top) - f32(bottom))
         store(buffer, block * STRIDE, above(ZERO, most(beyond_x, beyond_y), ONE, -ONE))

@@ -11,7 +11,20 @@ import numpy as np
 
 from d3talker.jit import inner
 from d3talker.render.binning_kernels import TILE
-from d3talker.render.lanes import above, any_positive, byte_spans, ceiling, least, load, most, nearest, power_of_two, root
+from d3talker.render.lanes import (
+    above,
+    any_positive,
+    byte_spans,
+    ceiling,
+    least,
+    load,
+    lowest_bit,
+    most,
+    nearest,
+    power_of_two,
+    root,
+    store,
+)
 from d3talker.render.projection_kernels import BEND, HALF_WIDTH, LOG_OPACITY, MX, MY, QXX, QXY, QYY, REACH_Y, ROOM, TIP
 from d3talker.render.scene import ALPHA_MAX, ALPHA_MIN, T_STOP
 
@@ -20,7 +33,8 @@ ONE, ZERO, HALF = f32(1), f32(0), f32(0.5)
 LANES, BLOCKS = u64(16), u64(64)
 # floats from one block of a tile's buffer to the next: up to nine values of its 16 pixels, the first the transmittance
 STRIDE = u64(9) * LANES
-LOG_MIN, LOG_MAX = f32(math.log2(ALPHA_MIN)), f32(math.log2(ALPHA_MAX))
+ALPHAS, BUFFER = BLOCKS * STRIDE, BLOCKS * (STRIDE + LANES)  # where one splat's alphas begin and end
+LOG_MIN = f32(math.log2(ALPHA_MIN))
 CAP, STOP = f32(ALPHA_MAX), f32(T_STOP)
 _E1, _E2, _E3 = f32(0.693146966982179), f32(0.24022119732523434), f32(0.0555071340838722)
 _E4, _E5 = f32(0.009675540985652736), f32(0.0013276428384321921)
@@ -68,9 +82,18 @@ def exponent(splat, dx, dy):
 
 
 @inner
-def opacity(power):
-    """alpha, 0 where it does not count."""
-    return above(LOG_MIN, power, ZERO, least(exp2(power), CAP))
+def opacities(splat, dx0, dy0, todo, buffer):
+    """Leave alpha in the blocks todo, 0 where it does not count, one after the other from ALPHAS on in the buffer.
+
+    A loop of its own: two short chains of dependent instructions overlap further than one long one.
+    """
+    at = ALPHAS
+    while todo != u64(0):
+        dx, dy = offsets(lowest_bit(todo), dx0, dy0)
+        todo &= todo - u64(1)
+        power = exponent(splat, dx, dy)
+        store(buffer, at, above(LOG_MIN, power, ZERO, least(exp2(power), CAP)))
+        at += LANES
 
 
 @inner
@@ -92,9 +115,9 @@ def place(x, y):
 @inner
 def tile_buffer():
     """Uninitialised values of a tile, aligned to a cache line."""
-    raw = np.empty(BLOCKS * STRIDE + LANES, np.float32)
+    raw = np.empty(BUFFER + LANES, np.float32)
     start = (-raw.ctypes.data // 4) % 16
-    return raw[start : start + BLOCKS * STRIDE]
+    return raw[start : start + BUFFER]
 
 
 @inner

@@ -17,7 +17,7 @@ from d3talker.render.projection_gradients import PARTS
 pytestmark = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="looks for x86 vector registers")
 
 FLOATS = np.zeros(64, np.float32)
-BUFFER, SPLAT = np.zeros(int(tile_kernels.BLOCKS * tile_kernels.STRIDE), np.float32), np.zeros(16, np.float32)
+BUFFER, SPLAT = np.zeros(int(tile_kernels.BUFFER), np.float32), np.zeros(16, np.float32)
 ONE, ALL = np.float32(1), np.uint64(2**64 - 1)
 CALLS = {
     "blend": (blend_kernels.blend_splat, (SPLAT, BUFFER, ONE, ONE, ALL, None)),
