@@ -42,17 +42,20 @@ def per_second(function: Callable[[], object]) -> dict[str, float]:
     return {"median": statistics.median(rates), "least": min(rates), "most": max(rates)}
 
 
-def measure(count: int, size: int) -> dict[str, object]:
-    """One size: raster forward and backward, a training step, a frame from its signals at batch 1, peak memory."""
+def measure(count: int, size: int, device: str = "cuda") -> dict[str, object]:
+    """One size, with the backends that `auto` picks on the device.
+
+    Raster forward and backward, a training step, a frame from its signals at batch 1, peak memory.
+    """
     from workload import Step, render_pass, scene
 
     torch.cuda.reset_peak_memory_stats()
-    arguments, step = scene(count, size, "cuda"), Step(count, size, "cuda")
+    arguments, step = scene(count, size, device), Step(count, size, device)
     return {
         "size": size,
         "gaussians": count,
-        "raster_forward_backward_per_s": per_second(render_pass(arguments, "gsplat")),
-        "raster_forward_per_s": per_second(render_pass(arguments, "gsplat", backward=False)),
+        "raster_forward_backward_per_s": per_second(render_pass(arguments, "auto")),
+        "raster_forward_per_s": per_second(render_pass(arguments, "auto", backward=False)),
         "step_per_s": per_second(step),
         "frame_fps": per_second(step.frame()),
         "peak_mib": torch.cuda.max_memory_allocated() / 2**20,
