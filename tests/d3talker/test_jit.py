@@ -1,4 +1,4 @@
-"""The message while kernels compile."""
+"""The set-up of the CPU kernels: the message while they compile, their threads, the memory that is kept."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import time
+
+import pytest
 
 from d3talker import jit
 
@@ -32,3 +34,35 @@ def test_kernels_keep_to_the_threads_that_torch_has():
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["1", "1"]
+
+
+FAULTS = """
+import resource
+import numpy as np
+import d3talker.jit
+
+def step():
+    images = [np.ones(1 << 18) for _ in range(12)]  # 2 MiB each
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+for _ in range(3):
+    step()
+before = faults()
+for _ in range(10):
+    step()
+print((faults() - before) / 10)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "confstr_names") or "CS_GNU_LIBC_VERSION" not in os.confstr_names, reason="needs glibc")
+def test_freed_memory_is_kept_unless_the_environment_has_its_own_limits():
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_", "LD_PRELOAD"))}
+
+    def measure(environment: dict[str, str]) -> float:
+        run = subprocess.run([sys.executable, "-c", FAULTS], env=environment, capture_output=True, text=True, check=True)
+        return float(run.stdout)
+
+    assert measure(plain) < 100
+    assert measure(plain | {"MALLOC_TRIM_THRESHOLD_": "131072"}) > 1000  # pages of 4 KiB: 6144 a step
