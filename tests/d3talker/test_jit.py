@@ -64,5 +64,6 @@ def test_freed_memory_is_kept_unless_the_environment_has_its_own_limits():
         run = subprocess.run([sys.executable, "-c", FAULTS], env=environment, capture_output=True, text=True, check=True)
         return float(run.stdout)
 
-    assert measure(plain) < 100
-    assert measure(plain | {"MALLOC_TRIM_THRESHOLD_": "131072"}) > 1000  # pages of 4 KiB: 6144 a step
+    kept = measure(plain)
+    assert kept < 5
+    assert measure(plain | {"MALLOC_TRIM_THRESHOLD_": "131072"}) > kept + 5  # 6144 pages a step, or 12 huge ones
