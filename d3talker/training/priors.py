@@ -17,6 +17,7 @@ from d3talker.motion.head import embedded_head
 from d3talker.motion.zbuffer import rasterize
 from d3talker.subject.layout import Frame, Subject
 
+BATCH = 16  # frames rendered together
 FACE_PARTS = ("skin", "lips", "eye", "lid_rim")  # where the fitted model is close to the person: no scalp, neck, ears
 
 
@@ -31,12 +32,14 @@ class Priors:
 def load_priors(subject: Subject, frames: Sequence[Frame], device: torch.device) -> Priors | None:
     """Priors of `frames`, or None for a subject with neither Sapiens' output nor a fitted face model."""
     if _sapiens(subject, "normal", frames[0].img_id):
-        depth, normals = zip(*(_read_sapiens(subject, frame.img_id) for frame in frames), strict=True)
+        read = (_read_sapiens(subject, frame.img_id) for frame in frames)
+        depth, normals = (np.stack(values) for values in zip(*read, strict=True))
     elif subject.layout.expression.exists() and subject.layout.identity.exists():
-        depth, normals = zip(*(_render(subject, frame) for frame in frames), strict=True)
+        batches = (_render(subject, frames[start : start + BATCH]) for start in range(0, len(frames), BATCH))
+        depth, normals = (np.concatenate(values) for values in zip(*batches, strict=True))
     else:
         return None
-    return Priors(torch.from_numpy(np.stack(depth)).to(device), torch.from_numpy(np.stack(normals)).to(device))
+    return Priors(torch.from_numpy(depth).to(device), torch.from_numpy(normals).to(device))
 
 
 def _sapiens(subject: Subject, kind: str, img_id: int) -> list[Path]:
@@ -60,20 +63,21 @@ def _sized(subject: Subject, found: list[Path], unknown: np.ndarray) -> np.ndarr
     return cv2.resize(values.astype(np.float32), subject.size[::-1], interpolation=cv2.INTER_NEAREST)
 
 
-def _render(subject: Subject, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
-    """The fitted face in this frame's pose, neutral but for the frame's own expression."""
+def _render(subject: Subject, frames: Sequence[Frame]) -> tuple[np.ndarray, np.ndarray]:
+    """The fitted face in the frames' poses, neutral but for each frame's own expression."""
     model, (height, width), K = embedded_head(), subject.size, subject.K
-    vertices = model.vertices(subject.identity(), subject.expression()[frame.aud_id])
-    view = subject.viewmats([frame])[0]
-    points = vertices @ view[:3, :3].T + view[:3, 3]
+    face = model.region_mask(*FACE_PARTS)[model.triangles].all(1)
+    vertices = model.vertices(subject.identity(), subject.expression()[[frame.aud_id for frame in frames]])
+    views = subject.viewmats(frames)
+    turned = views[:, :3, :3].transpose(0, 2, 1)
+    points = vertices @ turned + views[:, None, :3, 3]
     pixels = points @ K.T
-    projected = np.concatenate([pixels[:, :2] / pixels[:, 2:] - 0.5, points[:, 2:]], 1)[None]  # pixel centres at integers here
+    projected = np.concatenate([pixels[..., :2] / pixels[..., 2:] - 0.5, points[..., 2:]], -1)  # pixel centres at integers here
     raster = rasterize(projected, model.triangles, height, width, perspective=True)
-    seen = raster.triangle[0] >= 0
-    known = seen & model.region_mask(*FACE_PARTS)[model.triangles].all(1)[np.maximum(raster.triangle[0], 0)]
-    normals = raster.interpolate(model.normals(vertices) @ view[:3, :3].T, model.triangles)[0]
-    normals = normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
+    known = (raster.triangle >= 0) & face[np.maximum(raster.triangle, 0)]
+    normals = raster.interpolate(model.normals(vertices) @ turned, model.triangles)
+    normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
     return (
-        np.where(known, raster.depth[0], np.nan).astype(np.float32),
+        np.where(known, raster.depth, np.nan).astype(np.float32),
         np.where(known[..., None], normals, 0).astype(np.float32),
     )
