@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numba
 import torch
+from numba.core.event import TimingListener, register
 
 # omp shares torch's libgomp, so that both never spin at once; workqueue is what numba always has
 _config: Any = numba.config
@@ -20,7 +23,6 @@ if "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
 _threads = torch.get_num_threads()
 numba.set_num_threads(min(_threads, _config.NUMBA_NUM_THREADS))
 torch.set_num_threads(_threads)  # starting numba's omp threads sets OpenMP's count, and with it torch's, to all cores
-
 
 
 def _keep_memory() -> None:
@@ -43,11 +45,46 @@ _keep_memory()
 FAST = {"contract", "nsz", "arcp", "reassoc", "afn"}
 
 _njit: Any = numba.njit
+SOURCES = ("jit.py", "dssim*.py", "render/*.py", "encoding/*.py")  # what the kernels take code and constants from
+
+
+def _digest(root: Path) -> str:
+    """Hash of the kernels' sources in a package."""
+    files = sorted(path for pattern in SOURCES for path in root.glob(pattern))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+_SOURCES = _digest(Path(__file__).parent)
+
+
+def _cached(**options: Any) -> Callable[[Callable], Any]:
+    """numba.njit with a cache that any change of SOURCES empties; numba itself looks at the kernel's own file only."""
+
+    def decorate(function: Callable) -> Any:
+        dispatcher = _njit(cache=True, error_model="numpy", fastmath=FAST, **options)(function)
+        index: Any = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
+        if hasattr(index, "_source_stamp"):
+            index._source_stamp = (index._source_stamp, _SOURCES)
+        return dispatcher
+
+    return decorate
+
+
 # what Python calls; parallel ones let numba share out their prange loops
-kernel: Any = _njit(cache=True, error_model="numpy", fastmath=FAST, nogil=True)
-parallel_kernel: Any = _njit(cache=True, error_model="numpy", fastmath=FAST, parallel=True)
-# what only those call: linked into them, so a wrapper for Python and a cache file of its own would be compiled for nothing
-inner: Any = _njit(error_model="numpy", fastmath=FAST, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+kernel: Any = _cached(nogil=True)
+parallel_kernel: Any = _cached(parallel=True)
+# what only those call, without a wrapper for Python and a cache file of its own.  forceinline: as a function apart it would be
+# compiled twice, differently, and which of the two the linker takes depended on whether the kernel came from the cache
+inner: Any = _njit(error_model="numpy", fastmath=FAST, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
+
+_clock = TimingListener()
+register("numba:compile", _clock)
+
+
+def compiled_seconds() -> float:
+    """Seconds that numba has spent compiling in this process."""
+    return _clock.duration if _clock.done else 0.0
+
 
 _compiled: set[str] = set()
 _PATIENCE = 2.5  # s; a warm cache loads in under this

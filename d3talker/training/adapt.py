@@ -167,7 +167,7 @@ def train_identity(
     """Adapt to `frames` of a subject in the folder `out`, or go on there, or find it done.
 
     general: folder of a finished pre-training; motion: folder of `d3talker motion train`.  Returns the seconds of
-    training steps (reading data and saving left out), and whether it was done before.
+    training steps (reading data, compiling kernels and saving left out), and whether it was done before.
     """
     if (out / CHECKPOINT).exists():
         state = checkpoint.load(out / CHECKPOINT)

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from d3talker import checkpoint
 from d3talker.errors import UserError
 from d3talker.files import write_json
+from d3talker.jit import compiled_seconds
 from d3talker.progress import Bar
 from d3talker.training.optimisers import load_optimiser_state, optimiser_state
 from d3talker.training.pictures import Parts
@@ -77,11 +78,11 @@ class Loop(ABC):
         self.save(done=True)
 
     def _one_step(self) -> str:
-        began = time.perf_counter()
+        began, compiled = time.perf_counter(), compiled_seconds()
         parts = self.train_step()
         self.step += 1
         value = parts["l1"].item()
-        self.seconds += time.perf_counter() - began
+        self.seconds += time.perf_counter() - began - (compiled_seconds() - compiled)
         if value != value:
             raise UserError(
                 f"the loss became NaN in {self.title} {self.stage}, step {self.step}; lower the learning rates and run again, "

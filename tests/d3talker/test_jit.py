@@ -1,14 +1,18 @@
-"""The set-up of the CPU kernels: the message while they compile, their threads, the memory that is kept."""
+"""The set-up of the CPU kernels: the message while they compile, their cache, their threads, the memory that is kept."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import numba
 import pytest
 
+import d3talker
 from d3talker import jit
 
 
@@ -34,6 +38,53 @@ def test_kernels_keep_to_the_threads_that_torch_has():
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["1", "1"]
+
+
+SIMILARITY = """
+import hashlib
+import torch
+from d3talker.dssim import dssim
+generator = torch.Generator().manual_seed(0)
+x, y = (torch.rand(1, 128, 128, 3, generator=generator, requires_grad=grad) for grad in (True, False))
+value = dssim(x, y)
+gradient, = torch.autograd.grad(value, x)
+print(value.item(), hashlib.sha256(gradient.numpy().tobytes()).hexdigest())
+"""
+
+
+def similarity(package: Path, cache: Path) -> str:
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(package)}
+    run = subprocess.run(
+        [sys.executable, "-c", SIMILARITY], env=environment, cwd=package, capture_output=True, text=True, check=True
+    )  # fmt: skip
+    return run.stdout
+
+
+@pytest.mark.slow
+def test_same_bits_from_an_empty_and_a_full_cache_and_new_ones_once_a_constant_elsewhere_changes(tmp_path):
+    copy = tmp_path / "package"
+    shutil.copytree(Path(d3talker.__file__).parent, copy / "d3talker", ignore=shutil.ignore_patterns("__pycache__"))
+    first = similarity(copy, tmp_path / "cache")
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.nbc")}
+    assert len(kept) == 2
+    assert similarity(copy, tmp_path / "cache") == first
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.nbc")} == kept  # nothing was compiled
+    constants = copy / "d3talker" / "dssim.py"  # not the kernels' file, which is all that numba looks at
+    text = constants.read_text()
+    assert "0.03**2" in text
+    constants.write_text(text.replace("0.03**2", "0.5**2"))
+    assert similarity(copy, tmp_path / "cache").split()[0] != first.split()[0]
+
+
+def test_compiling_is_clocked_and_running_is_not():
+    function = numba.njit(lambda x: x + 1)
+    before = jit.compiled_seconds()
+    began = time.perf_counter()
+    function(1)
+    compiled = jit.compiled_seconds()
+    assert 0 < compiled - before <= time.perf_counter() - began
+    function(2)
+    assert jit.compiled_seconds() == compiled
 
 
 FAULTS = """
