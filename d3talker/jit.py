@@ -54,7 +54,7 @@ def _digest(root: Path) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
-_SOURCES = _digest(Path(__file__).parent)
+_STAMP = _digest(Path(__file__).parent)
 
 
 def _cached(**options: Any) -> Callable[[Callable], Any]:
@@ -64,7 +64,7 @@ def _cached(**options: Any) -> Callable[[Callable], Any]:
         dispatcher = _njit(cache=True, error_model="numpy", fastmath=FAST, **options)(function)
         index: Any = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
         if hasattr(index, "_source_stamp"):
-            index._source_stamp = (index._source_stamp, _SOURCES)
+            index._source_stamp = (index._source_stamp, _STAMP)
         return dispatcher
 
     return decorate

@@ -86,7 +86,7 @@ def tradeoff(path: Path, grid: Grid) -> bool:
 def _log_axis(axis: Axes, column: Column) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-    ticks = [60 * m for m in (1, 3, 10, 30, 60, 180, 600)] if column.unit == "s" else [10.0**k for k in range(-3, 5)]
+    ticks = [10, 60, 300, 1800, 10800, 64800] if column.unit == "s" else [10.0**k for k in range(-3, 5)]
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(FixedLocator(ticks))
     axis.xaxis.set_minor_locator(NullLocator())
@@ -98,7 +98,7 @@ def number_text(value: float, column: Column) -> str:
     """A tick: a duration, or a plain number."""
     if column.unit != "s":
         return f"{value:g}"
-    return f"{value / 3600:g} h" if value >= 3600 else f"{value / 60:g} min"
+    return f"{value / 3600:g} h" if value >= 3600 else f"{value / 60:g} min" if value >= 60 else f"{value:g} s"
 
 
 def _known(cell: Cell) -> bool:

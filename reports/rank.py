@@ -12,8 +12,9 @@ from eval.intervals import Mark, marks, paired_difference
 
 TESTED = (
     "Bold is best, with what does not differ from it significantly (95 % paired bootstrap over subjects and blocks of "
-    "frames; by value alone where a metric has no value a frame); underlined is next. Only rows of one torso mode, "
-    "losslessness, size and, for times, device are ranked together."
+    "frames; by value alone where a metric has no value a frame); underlined is next; where "
+    "nothing differs from the best, nothing is marked. Only rows of one torso mode, losslessness, size and, for times, device are "
+    "ranked together."
 )
 Frames = Mapping[str, np.ndarray]
 
