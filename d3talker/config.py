@@ -176,8 +176,8 @@ class ScheduleConfig:
     """Steps on the whole composed frame."""
     warmup: int = 1000  # InsTaG
     """First steps of a region, in which nothing is deformed."""
-    checkpoint_every: int = 500  # ours
-    """Steps between two checkpoints."""
+    checkpoint_seconds: float = 20.0  # ours
+    """Seconds of training between two checkpoints; more where saving would take over 2 % of the time."""
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,7 @@ MINI = replace(
     ),
     signals=replace(PAPER.signals, audio_noise=0.3),
     loss=replace(PAPER.loss, lips=2.0),
-    schedule=replace(PAPER.schedule, face=1200, mouth=400, fuse=200, warmup=200, checkpoint_every=200),
+    schedule=replace(PAPER.schedule, face=1200, mouth=400, fuse=200, warmup=200),
     refiner=replace(PAPER.refiner, width=0.125, batch=2, steps=250, learning_rate=2e-4),
     pretrain=replace(PAPER.pretrain, face=4000, mouth=1200, warmup=1000, frames=500),
 )

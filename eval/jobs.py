@@ -11,18 +11,10 @@ from d3talker.ablations import ablation, same_setting
 from d3talker.config import Config
 from d3talker.files import sha256_json
 from d3talker.subject.layout import Subject
+from d3talker.training.seen import ALL, NEUTRAL, TEST_TIME, UNSEEN_BY_PRETRAINING, seen, without
 from eval.records import Job
 
 METHOD = "d3talker"
-ALL = None
-TEST_TIME = ("motion_source", "eyes")
-# Options that say where to compute or how often to save; they change no number that a table shows.
-NEUTRAL: dict[str, tuple[str, ...] | None] = {"device": ALL, "schedule": ("checkpoint_every",)}
-# Options that only adaptation or rendering reads.
-UNSEEN_BY_PRETRAINING: dict[str, tuple[str, ...] | None] = {
-    "schedule": ALL, "refiner": ("steps",), "loss": ("normal", "depth"), "fields": ("adapt_lr_scale",),
-    "signals": TEST_TIME,
-}
 
 
 @dataclass(frozen=True)
@@ -37,7 +29,7 @@ class Pretraining:
         """Hex SHA-256 of the data and the options that pre-training sees."""
         return sha256_json({
             "subjects": [subject.data_hash for subject in self.subjects],
-            "config": without(without(asdict(self.config), NEUTRAL), UNSEEN_BY_PRETRAINING),
+            "config": seen(self.config, UNSEEN_BY_PRETRAINING),
         })
 
 
@@ -111,14 +103,3 @@ def signature(config: Config, pretraining: Pretraining | None, motion: str | Non
     value = without(asdict(config), {**NEUTRAL, "pretrain": ALL})
     start = {} if pretraining is None else {"pretrain": pretraining.key}
     return {**value, **start, **({} if motion is None else {"motion": motion})}
-
-
-def without(value: dict[str, Any], options: dict[str, tuple[str, ...] | None]) -> dict[str, Any]:
-    """Nested options, less whole sections (ALL) or some names of a section."""
-    kept = {}
-    for section, content in value.items():
-        if section not in options:
-            kept[section] = content
-        elif (names := options[section]) is not None:
-            kept[section] = {name: item for name, item in content.items() if name not in names}
-    return kept

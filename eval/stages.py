@@ -17,6 +17,7 @@ from d3talker.config import Config
 from d3talker.errors import UserError
 from d3talker.files import atomic_folder
 from d3talker.predictions import Predictions
+from d3talker.progress import say
 from d3talker.subject.layout import Subject
 from d3talker.weights import ENVIRONMENT
 from eval import protocol
@@ -68,17 +69,18 @@ class ModelStages:
     def pretrain(self, pretraining: Pretraining, out: Path, seed: int) -> float:
         from d3talker.training.pretrain import CHECKPOINT, pretrain
 
-        set_aside_damaged(out / CHECKPOINT)
         with weights_at(self.weights):
-            return pretrain(pretraining.config, pretraining.subjects, out, seed)[0]
+            return or_anew(lambda: pretrain(pretraining.config, pretraining.subjects, out, seed)[0], out / CHECKPOINT)
 
     def train(self, task: Task, out: Path, seed: int, general: Path | None) -> float:
         from d3talker.training.adapt import CHECKPOINT, train_identity
 
-        set_aside_damaged(out / CHECKPOINT)
         frames = self.protocol.train(task.subject, task.job.budget)
+        config, motion = _config(task), task.motion
         with weights_at(self.weights):
-            return train_identity(_config(task), task.subject, frames, out, seed, general, task.motion)[0]
+            return or_anew(
+                lambda: train_identity(config, task.subject, frames, out, seed, general, motion)[0], out / CHECKPOINT
+            )
 
     def render(self, task: Task, run: Path | None, out: Path) -> None:
         test = self.protocol.test(task.subject)
@@ -167,15 +169,18 @@ def weights_at(folder: Path | None) -> Iterator[None]:
             del os.environ[ENVIRONMENT]
 
 
-def set_aside_damaged(path: Path) -> None:
-    """Rename a checkpoint that cannot be read, so that its training begins anew instead of failing for ever."""
-    from d3talker import checkpoint
+def or_anew(train: Callable[[], float], path: Path) -> float:
+    """Train; where its checkpoint at `path` cannot be used, rename that and begin anew instead of failing for ever."""
+    from d3talker.checkpoint import Unusable
 
-    if path.exists():
-        try:
-            checkpoint.load(path)
-        except UserError:
-            path.replace(path.with_suffix(".damaged"))
+    try:
+        return train()
+    except Unusable as unusable:
+        if unusable.path != path:  # the pre-training's, say, is not this training's to replace
+            raise
+        say(f"{unusable}; it is renamed, and the training begins anew")
+        path.replace(path.with_suffix(".damaged"))
+        return train()
 
 
 def _config(task: Task) -> Config:

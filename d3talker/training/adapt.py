@@ -10,22 +10,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from d3talker import checkpoint
 from d3talker.config import REGIONS, Config, Region, check
 from d3talker.errors import UserError
 from d3talker.fields import Deformation
+from d3talker.files import sha256_file
 from d3talker.losses import geometry
+from d3talker.motion.model import CHECKPOINT as MOTION
 from d3talker.refiner import Refiner
 from d3talker.subject.layout import Frame, Subject
 from d3talker.talker import General, Identity, Talker, device_of, total
 from d3talker.training import pictures
 from d3talker.training.dataset import TrainingSignals, Views, load_views, training_signals
 from d3talker.training.density import DensityControl
-from d3talker.training.loop import Loop
+from d3talker.training.loop import Loop, finished
 from d3talker.training.optimisers import field_groups, fuse_groups, gaussian_groups, net_group, optimiser, set_rates
 from d3talker.training.pictures import Parts
 from d3talker.training.priors import Priors, load_priors
 from d3talker.training.refine import RefinerTrainer, load_perceptual
+from d3talker.training.seen import UNSEEN_BY_ADAPTATION, seen
+from d3talker.training.shared import CHECKPOINT as PRETRAINED
 from d3talker.training.shared import Shared, load_general
 from d3talker.training.start import nose_foot, start
 
@@ -39,12 +42,14 @@ class Adaptation(Loop):
 
     title, stages = "adapt", ("face", "mouth", "fuse", "refine")
 
+    density: DensityControl | None = None  # there is none in the refiner's stage
+
     def __init__(
         self, config: Config, views: Views, signals: TrainingSignals, priors: Priors | None, out: Path, seed: int,
-        device: torch.device, general: Shared | None = None,
+        device: torch.device, general: Shared | None = None, job: dict[str, Any] | None = None,
     ) -> None:
         check(config)
-        super().__init__(out, CHECKPOINT, seed, config.schedule.checkpoint_every)
+        super().__init__(out, CHECKPOINT, job or {}, seed, config.schedule.checkpoint_seconds)
         self.config, self.views, self.signals, self.priors, self.device = config, views, signals, priors, device
         self.pretrained = general is not None
         with torch.random.fork_rng(devices=[]):
@@ -70,7 +75,7 @@ class Adaptation(Loop):
     def begin_stage(self) -> None:
         t, region = self.talker, self.region
         if self.stage == "refine":
-            self.optimizer = None  # the refiner's trainer has its own
+            self.optimizer = self.density = None  # the refiner's trainer has its own optimiser
             return
         if self.stage == "fuse":
             groups = fuse_groups(t.gaussians("face"), t.gaussians("mouth"), self.config)
@@ -100,7 +105,7 @@ class Adaptation(Loop):
         return self.refining.step(coarse, pictures.image(self.views.images[chosen]))
 
     def _field_step(self) -> Parts:
-        assert self.optimizer is not None
+        assert self.optimizer is not None and self.density is not None
         index = int(torch.randint(len(self.views), (1,), generator=self.generator))
         done = self.step / self.steps()
         slow = self.config.fields.adapt_lr_scale if self.pretrained and done < GENERAL_HELD else 1.0
@@ -145,7 +150,8 @@ class Adaptation(Loop):
 
     def state(self) -> dict[str, Any]:
         return {
-            "config": asdict(self.config), "model": self.talker.state_dict(), "density": self.density.state(),
+            "config": asdict(self.config), "model": self.talker.state_dict(),
+            "density": None if self.density is None else self.density.state(),
             "signals": self.signals.state(), "pretrained": self.pretrained, "size": list(self.views.images.shape[1:3]),
             "refiner": None if self.refining is None else self.refining.state(),
         }
@@ -156,7 +162,7 @@ class Adaptation(Loop):
             self.refining.load(state["refiner"])
 
     def load_stage(self, state: dict[str, Any]) -> None:
-        if self.stage != "refine":
+        if self.density is not None:
             self.density.load(state["density"])
 
 
@@ -167,16 +173,21 @@ def train_identity(
     """Adapt to `frames` of a subject in the folder `out`, or go on there, or find it done.
 
     general: folder of a finished pre-training; motion: folder of `d3talker motion train`.  Returns the seconds of
-    training steps (reading data, compiling kernels and saving left out), and whether it was done before.
+    training steps (reading data, compiling kernels and saving left out), and whether it was done before.  Raises UserError
+    when `out` holds another training.
     """
-    if (out / CHECKPOINT).exists():
-        state = checkpoint.load(out / CHECKPOINT)
-        if state["done"]:
-            return state["seconds"], True
+    job = {
+        "options": seen(config, UNSEEN_BY_ADAPTATION), "data": subject.data_hash, "frames": [frame.img_id for frame in frames],
+        "general": None if general is None else sha256_file(general / PRETRAINED),
+        "motion": None if motion is None else sha256_file(motion / MOTION),
+    }
+    before = finished(out / CHECKPOINT, job, seed)
+    if before is not None:
+        return before, True
     device = device_of(config)
     adaptation = Adaptation(
         config, load_views(subject, frames, device), training_signals(subject, frames, config.signals, device, motion),
-        load_priors(subject, frames, device), out, seed, device, None if general is None else load_general(general),
+        load_priors(subject, frames, device), out, seed, device, None if general is None else load_general(general), job,
     )
     adaptation.run()
     return adaptation.seconds, False

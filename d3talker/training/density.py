@@ -29,8 +29,9 @@ class DensityControl:
         return {"sums": self.sums, "counts": self.counts}
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Inverse of `state`."""
-        self.sums, self.counts = state["sums"].clone(), state["counts"].clone()
+        """Inverse of `state`, from whatever device."""
+        device = self.gaussians.means.device
+        self.sums, self.counts = (state[name].to(device, copy=True) for name in ("sums", "counts"))
 
     @torch.no_grad()
     def observe(self, camera: Camera) -> None:

@@ -19,22 +19,35 @@ from d3talker.training.optimisers import load_optimiser_state, optimiser_state
 from d3talker.training.pictures import Parts
 
 LOG = "log.json"
-LOG_EVERY = 25
+LOG_EVERY = 25  # steps
+SAVING_SHARE = 0.02  # of the time, at most, goes into checkpoints
+
+
+def finished(path: Path, job: dict[str, Any], seed: int) -> float | None:
+    """Seconds of the training of this job that `path` holds, None where it is not finished.
+
+    Raises UserError when the checkpoint is another job's, and when it cannot be read.
+    """
+    if not path.exists():
+        return None
+    state = checkpoint.load(path)
+    checkpoint.check_job(path, state.get("job"), {**job, "seed": seed})
+    return float(state["seconds"]) if state["done"] else None
 
 
 class Loop(ABC):
     """A sequence of stages, each a number of steps; `run` goes on from wherever the checkpoint stands.
 
     A checkpoint holds everything the next step depends on, so that an interrupted run ends, on a CPU, bit for bit where an
-    uninterrupted one does.
+    uninterrupted one does.  `job` says what is trained, as plain data: a checkpoint of another job is refused.
     """
 
     title: str
     stages: tuple[str, ...]
     optimizer: Optimizer | None  # None in a stage whose `state` holds its own
 
-    def __init__(self, out: Path, name: str, seed: int, save_every: int) -> None:
-        self.out, self.path, self.save_every = out, out / name, save_every
+    def __init__(self, out: Path, name: str, job: dict[str, Any], seed: int, save_seconds: float) -> None:
+        self.out, self.path, self.job, self.save_seconds = out, out / name, {**job, "seed": seed}, save_seconds
         self.generator = torch.Generator().manual_seed(seed)
         self.stage, self.step, self.seconds, self.points = self.stages[0], 0, 0.0, 0
         self.log: dict[str, Any] = {"stage": [], "step": [], "loss": {}}
@@ -66,6 +79,7 @@ class Loop(ABC):
     def run(self) -> None:
         """Train what is left.  Raises UserError when the loss becomes NaN: the last checkpoint stays good."""
         self._resume()
+        self.saved, self.saving = time.monotonic(), 0.0
         for stage in self.stages[self.stages.index(self.stage):]:
             if stage != self.stage:
                 self.stage, self.step = stage, 0
@@ -73,9 +87,12 @@ class Loop(ABC):
             with Bar(f"{self.title} {stage}", self.steps(), self.step) as bar:
                 while self.step < self.steps():
                     bar.step(status=self._one_step())
-                    if self.step % self.save_every == 0 and self.step < self.steps():
+                    if self._save_due() and self.step < self.steps():
                         self.save()
         self.save(done=True)
+
+    def _save_due(self) -> bool:
+        return time.monotonic() - self.saved >= max(self.save_seconds, self.saving / SAVING_SHARE)
 
     def _one_step(self) -> str:
         began, compiled = time.perf_counter(), compiled_seconds()
@@ -99,22 +116,33 @@ class Loop(ABC):
 
     def save(self, done: bool = False) -> None:
         """Write checkpoint and log."""
+        began = time.monotonic()
         write_json(self.out / LOG, self.log)
         checkpoint.save(self.path, {
-            "stage": self.stage, "step": self.step, "seconds": self.seconds, "done": done, "rng": self.generator.get_state(),
-            "optimizer": [] if self.optimizer is None else optimiser_state(self.optimizer), "log": self.log, **self.state(),
+            "job": self.job, "stage": self.stage, "step": self.step, "seconds": self.seconds, "done": done,
+            "points": self.points, "rng": self.generator.get_state(),
+            "optimizer": [] if self.optimizer is None else optimiser_state(self.optimizer),
+            "log": self.log, **self.state(),
         })
+        self.saved = time.monotonic()
+        self.saving = self.saved - began if self.save_seconds else 0.0
 
     def _resume(self) -> None:
         if not self.path.exists():
             self.begin_stage()
             return
         state = checkpoint.load(self.path)
+        checkpoint.check_job(self.path, state.get("job"), self.job)
+        with checkpoint.usable(self.path):
+            self._take_over(state)
+
+    def _take_over(self, state: dict[str, Any]) -> None:
         self.stage, self.step, self.seconds = state["stage"], state["step"], state["seconds"]
+        self.stages.index(self.stage)  # raises ValueError for a stage of another version
         self.load(state)
         self.begin_stage()
         self.load_stage(state)
         if self.optimizer is not None:
             load_optimiser_state(self.optimizer, state["optimizer"])
         self.generator.set_state(state["rng"])
-        self.log = state["log"]
+        self.log, self.points = state["log"], state["points"]

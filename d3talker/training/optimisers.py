@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
@@ -65,8 +66,15 @@ def optimiser_state(optimizer: Optimizer) -> list[dict[str, Tensor]]:
 
 
 def load_optimiser_state(optimizer: Optimizer, state: list[dict[str, Tensor]]) -> None:
-    """Inverse of `optimiser_state`."""
+    """Inverse of `optimiser_state`, from whatever device."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for parameter, kept in zip(parameters, state, strict=True):
         if kept:
-            optimizer.state[parameter] = kept
+            optimizer.state[parameter] = {name: _placed(value, parameter) for name, value in kept.items()}
+
+
+def _placed(value: Tensor, parameter: Tensor) -> Tensor:
+    """A copy where the parameter is and laid out like it: a fused step reads its moments in memory order, its count beside them."""
+    if value.shape == parameter.shape:
+        return torch.empty_like(parameter).copy_(value)
+    return value.to(parameter.device, copy=True)

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from d3talker import checkpoint
 from d3talker.config import REGIONS, Config, Region, check
 from d3talker.errors import UserError
 from d3talker.fields import Deformation, DeformationField
@@ -21,9 +20,10 @@ from d3talker.training import pictures
 from d3talker.training.adapt import refiner_trainer
 from d3talker.training.dataset import TrainingSignals, Views, load_views, training_signals
 from d3talker.training.density import DensityControl
-from d3talker.training.loop import Loop
+from d3talker.training.loop import Loop, finished
 from d3talker.training.optimisers import field_groups, gaussian_groups, net_group, optimiser, set_rates
 from d3talker.training.pictures import Parts
+from d3talker.training.seen import UNSEEN_BY_PRETRAINING, seen
 from d3talker.training.shared import CHECKPOINT
 from d3talker.training.start import nose_foot, start
 
@@ -42,11 +42,14 @@ class Pretraining(Loop):
 
     title, stages = "pretrain", ("face", "mouth")
 
-    def __init__(self, config: Config, people: Sequence[Person], out: Path, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, config: Config, people: Sequence[Person], out: Path, seed: int, device: torch.device,
+        job: dict[str, Any] | None = None,
+    ) -> None:
         check(config)
         if len(people) < 2:
             raise UserError("pre-training needs at least two identities, for its losses tell them apart; give more --subjects")
-        super().__init__(out, CHECKPOINT, seed, config.schedule.checkpoint_every)
+        super().__init__(out, CHECKPOINT, job or {}, seed, config.schedule.checkpoint_seconds)
         self.config, self.people, self.device = config, people, device
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -179,10 +182,6 @@ class Pretraining(Loop):
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        if state["names"] != [p.name for p in self.people]:
-            raise UserError(
-                f"{self.path} was trained on {', '.join(state['names'])}; give the same --subjects, or another --out"
-            )
         self.general.load_state_dict(state["general"])
         self.average = {name: value.to(self.device) for name, value in state["average"].items()}
         if self.refining is not None:
@@ -203,18 +202,21 @@ class Pretraining(Loop):
 def pretrain(config: Config, subjects: Sequence[Subject], out: Path, seed: int) -> tuple[float, bool]:
     """Pre-train on the train split of `subjects` in the folder `out`, or go on there, or find it done.
 
-    Returns the seconds of training steps, and whether it was done before.
+    Returns the seconds of training steps, and whether it was done before.  Raises UserError when `out` holds another training.
     """
-    if (out / CHECKPOINT).exists():
-        state = checkpoint.load(out / CHECKPOINT)
-        if state["done"]:
-            return state["seconds"], True
+    job = {
+        "subjects": [subject.name for subject in subjects], "data": [subject.data_hash for subject in subjects],
+        "options": seen(config, UNSEEN_BY_PRETRAINING),
+    }
+    before = finished(out / CHECKPOINT, job, seed)
+    if before is not None:
+        return before, True
     device = device_of(config)
     people = []
     for subject in subjects:
         frames = subject.frames("train")[:config.pretrain.frames or None]
         signals = training_signals(subject, frames, config.signals, device)
         people.append(Person(subject.name, load_views(subject, frames, device), signals))
-    training = Pretraining(config, people, out, seed, device)
+    training = Pretraining(config, people, out, seed, device, job)
     training.run()
     return training.seconds, False

@@ -13,6 +13,7 @@ from d3talker.config import RefinerConfig
 from d3talker.errors import UserError
 from d3talker.losses import l1
 from d3talker.refiner import Refiner, fast_layout
+from d3talker.training.optimisers import load_optimiser_state, optimiser_state
 from d3talker.weights import MissingWeights
 
 BETAS = (0.9, 0.99)  # ours: with GAGAvatar's 0 the first steps spoil the picture, and learning is slower
@@ -105,10 +106,9 @@ class RefinerTrainer:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint must keep; the generator is its owner's to keep."""
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         return {
             "refiner": self.refiner.state_dict(), "steps": self.steps, "note": self.note,
-            "optimizer": [self.optimizer.state.get(p, {}) for p in parameters],
+            "optimizer": optimiser_state(self.optimizer),
         }
 
     def start_from(self, state: dict[str, Any] | None) -> None:
@@ -129,13 +129,7 @@ class RefinerTrainer:
         """Inverse of `state`: training goes on as if it had not stopped."""
         self.refiner.load_state_dict(state["refiner"])
         self.steps = state["steps"]
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        for parameter, kept in zip(parameters, state["optimizer"], strict=True):
-            if kept:  # a moment laid out unlike its parameter would be read in the wrong order by the fused step
-                self.optimizer.state[parameter] = {
-                    name: torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value.clone()
-                    for name, value in kept.items()
-                }
+        load_optimiser_state(self.optimizer, state["optimizer"])
 
 
 def _unit(activation: Tensor) -> Tensor:

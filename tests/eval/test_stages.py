@@ -7,23 +7,30 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from d3talker import checkpoint
 from d3talker.config import PAPER
 from d3talker.weights import ENVIRONMENT
-from eval.stages import footnotes, set_aside_damaged, weights_at
+from eval.stages import footnotes, or_anew, weights_at
 
 
 def test_a_damaged_checkpoint_is_set_aside_and_a_good_one_stays(tmp_path):
-    path = tmp_path / "adapt.safetensors"
-    set_aside_damaged(path)  # there is none yet
-    checkpoint.save(path, {"x": torch.zeros(100)})
-    set_aside_damaged(path)
-    assert checkpoint.load(path)["x"].shape == (100,)
+    path, other = tmp_path / "adapt.safetensors", tmp_path / "pretrain.safetensors"
+
+    def train() -> float:
+        if path.exists():
+            return checkpoint.load(path)["x"]
+        checkpoint.save(path, {"x": 1.5})
+        return 0.5
+
+    assert or_anew(train, path) == 0.5 and or_anew(train, path) == 1.5
     path.write_bytes(path.read_bytes()[:-10])
-    set_aside_damaged(path)
-    assert not path.exists() and path.with_suffix(".damaged").exists()
+    assert or_anew(train, path) == 0.5
+    assert checkpoint.load(path)["x"] == 1.5 and path.with_suffix(".damaged").exists()
+    other.write_bytes(b"")
+    with pytest.raises(checkpoint.Unusable):
+        or_anew(lambda: checkpoint.load(other)["x"], path)
+    assert path.exists() and other.exists()
 
 
 @pytest.mark.parametrize("before", [None, "elsewhere"])

@@ -94,5 +94,5 @@ def test_needs_two_and_the_same_people(person: Path, other_person: Path, finishe
         pretrain(CONFIG, subjects(person), tmp_path, 0)
     state = checkpoint.load(finished / CHECKPOINT)
     checkpoint.save(tmp_path / CHECKPOINT, state | {"done": False})
-    with pytest.raises(UserError, match="was trained on person, other"):
+    with pytest.raises(UserError, match=r"was trained with subjects = \['person', 'other'\], now"):
         pretrain(CONFIG, subjects(other_person, person), tmp_path, 0)
