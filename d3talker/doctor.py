@@ -57,7 +57,6 @@ def device() -> list[Finding]:
 def packages() -> list[Finding]:
     """Optional packages, by what they are for."""
     wanted = [
-        ("gsplat", "gsplat", "CUDA rasteriser", "pip install '.[gpu]'"),
         ("tinycudann", "tinycudann", "CUDA hash grid", "not on PyPI: build NVIDIA's tiny-cuda-nn against this torch; optional"),
         ("dlib", "dlib-bin", "landmarks", "pip install '.[landmarks]'"),
         ("lpips", "lpips", "LPIPS", "pip install '.[lpips]'"),
@@ -71,6 +70,22 @@ def packages() -> list[Finding]:
         if importlib.util.find_spec(module) is not None
         else Finding(f"{module} ({purpose})", False, f"in the checkout run: {how}" if how.startswith("pip") else how)
         for module, package, purpose, how in wanted
+    ]
+
+
+def rasteriser() -> list[Finding]:
+    """gsplat, and what its kernels need: they are compiled on the user's machine."""
+    from d3talker.render import toolchain
+
+    if importlib.util.find_spec("gsplat") is None:
+        return [Finding("gsplat (CUDA rasteriser)", False, "in the checkout run: pip install '.[gpu]'")]
+    parts = toolchain.parts()
+    usable = toolchain.usable(parts)
+    state = "its kernels are built" if parts[-1].there else "its kernels can be built"
+    text = state if usable else "but no kernels: mend what the lines below name"
+    return [
+        Finding("gsplat (CUDA rasteriser)", usable, f"{_version('gsplat')}, {text}"),
+        *(Finding(f"  {part.name}", part.there, part.text) for part in parts),
     ]
 
 
@@ -100,7 +115,7 @@ def codecs() -> list[Finding]:
     return found
 
 
-CHECKS: tuple[Callable[[], list[Finding]], ...] = (device, packages, codecs, weights)
+CHECKS: tuple[Callable[[], list[Finding]], ...] = (device, rasteriser, packages, codecs, weights)
 
 
 def _version(package: str) -> str:

@@ -79,11 +79,18 @@ inner: Any = _njit(error_model="numpy", fastmath=FAST, no_cpython_wrapper=True, 
 
 _clock = TimingListener()
 register("numba:compile", _clock)
+_elsewhere = 0.0
 
 
 def compiled_seconds() -> float:
-    """Seconds that numba has spent compiling in this process."""
-    return _clock.duration if _clock.done else 0.0
+    """Seconds spent compiling in this process: by numba, and by others that `add_compiled` was told of."""
+    return (_clock.duration if _clock.done else 0.0) + _elsewhere
+
+
+def add_compiled(seconds: float) -> None:
+    """Count seconds of another compiler."""
+    global _elsewhere
+    _elsewhere += seconds
 
 
 _compiled: set[str] = set()

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import time
+from functools import cache
 from types import ModuleType
 
 import torch
 from torch import Tensor
 
 from d3talker.errors import UserError, require
+from d3talker.jit import add_compiled
 from d3talker.render.scene import EPS2D, NEAR, Rendering, Scene
 
 
+@cache
 def _gsplat() -> ModuleType:
-    """gsplat with its kernels; without a CUDA toolkit it imports, but has compiled none."""
+    """gsplat with its kernels, compiled at first use: minutes that count as compiling, not as training."""
     gsplat = require("gsplat", "gpu", "rendering on CUDA")
-    if require("gsplat.cuda._backend", "gpu", "rendering on CUDA")._C is None:
-        raise UserError("gsplat found no CUDA toolkit to compile its kernels with; install nvcc or a prebuilt gsplat wheel")
+    began = time.perf_counter()
+    try:
+        backend = require("gsplat.cuda._backend", "gpu", "rendering on CUDA")
+    except RuntimeError as error:  # torch's word for a compiler that failed or is not there
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"gsplat's kernels could not be compiled ({reason}); `d3talker doctor` says what the build needs, and VERBOSE=1 "
+            "before the command shows the compiler's words"
+        ) from error
+    add_compiled(time.perf_counter() - began)
+    if backend._C is None:
+        raise UserError("gsplat found no CUDA toolkit to compile its kernels with; `d3talker doctor` says what the build needs")
     return gsplat
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from d3talker.errors import UserError
+from d3talker.jit import compiled_seconds
 from d3talker.render import gsplat_backend, rasterize, reference
 from d3talker.render.geometry import camera_normals, covariances
 from d3talker.render.scene import make_scene as checked
@@ -21,13 +23,44 @@ def test_cpu_tensors_are_refused(make_scene):
         rasterize(**scene, width=8, height=8, backend="gsplat")
 
 
-def test_kernels_that_were_never_compiled_are_named(monkeypatch):
+@pytest.fixture
+def anew():
+    """gsplat looked for anew, and again after the test."""
+    gsplat_backend._gsplat.cache_clear()
+    yield
+    gsplat_backend._gsplat.cache_clear()
+
+
+def test_kernels_that_were_never_compiled_are_named(monkeypatch, anew):
     for name in ("gsplat", "gsplat.cuda", "gsplat.cuda._backend"):
         monkeypatch.setitem(sys.modules, name, SimpleNamespace(_C=None))
     with pytest.raises(UserError, match="no CUDA toolkit"):
         gsplat_backend._gsplat()
     monkeypatch.setattr(sys.modules["gsplat.cuda._backend"], "_C", object())
     assert gsplat_backend._gsplat() is sys.modules["gsplat"]
+
+
+def test_a_failed_build_is_one_sentence_and_compiling_is_not_training(monkeypatch, anew):
+    def failing(module, *rest):
+        if module.endswith("_backend"):
+            time.sleep(0.05)
+            raise RuntimeError("Error building extension 'gsplat_cuda': [1/30] nvcc\n" + "x" * 5000)
+        return SimpleNamespace()
+
+    monkeypatch.setattr(gsplat_backend, "require", failing)
+    with pytest.raises(UserError, match=r"could not be compiled \(Error building .*d3talker doctor") as caught:
+        gsplat_backend._gsplat()
+    assert len(str(caught.value)) < 450
+
+    def slow(module, *rest):
+        time.sleep(0.05)
+        return SimpleNamespace(_C=object())
+
+    monkeypatch.setattr(gsplat_backend, "require", slow)
+    before = compiled_seconds()
+    gsplat_backend._gsplat()
+    gsplat_backend._gsplat()
+    assert 0.05 <= compiled_seconds() - before < 0.09
 
 
 @pytest.mark.parametrize("spread", [1, 8])  # 8: most lie off screen, where the Jacobian is clamped, and some behind the camera

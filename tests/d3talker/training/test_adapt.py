@@ -99,7 +99,7 @@ def test_a_checkpoint_of_another_version_is_one_sentence(person: Path, finished:
     else:
         state["model"][name] = state["model"][name][:1]
     checkpoint.save(tmp_path / CHECKPOINT, state)
-    with pytest.raises(checkpoint.Unusable, match="does not fit this d3talker .*delete it, or give another --out"):
+    with pytest.raises(checkpoint.Unusable, match=r"does not fit this d3talker .*delete it, or give another --out"):
         adapt(person, tmp_path)
 
 
