@@ -25,6 +25,8 @@ SYNC_C = _column("sync_c", LIPS)
 SYNC_D = _column("sync_d", LIPS)
 AVC = _column("avc_r", LIPS)
 APERTURE = _column("aperture_r", LIPS)
+AMPLITUDE = _column("aperture_ratio", LIPS)
+CLOSURE = _column("closure_recall", LIPS)
 TIME = Column(
     "train_time", "train_time", "Training time", COST, "down", 0, "s",
     definition="Wall clock of the adaptation to a subject, measured while nothing else ran.",
@@ -32,6 +34,6 @@ TIME = Column(
 FPS = Column("fps", "fps", "FPS", COST, "up", 1, definition="Frames per second, batch 1, synchronised, after warm-up.")
 
 QUALITY = (PSNR, SSIM, LPIPS, LMD, SYNC_C, SYNC_D)
-OPTIONAL = (AVC, APERTURE)
+OPTIONAL = (AVC, APERTURE, AMPLITUDE, CLOSURE)
 EFFICIENCY = (TIME, FPS)
 COSTS = {column.metric for column in EFFICIENCY}

@@ -13,10 +13,11 @@ from d3talker.subject.lips import eye_openness, lip_measures
 from eval.intervals import bootstrap
 from eval.metrics.batches import Batch
 from eval.metrics.family import Context, Family, per_frame_result
-from eval.metrics.lips import lmd, lmd_dtw, lmd_iod
+from eval.metrics.lips import aperture_ratio, closure_recall, lmd, lmd_dtw, lmd_iod
 from eval.metrics.result import MetricResult
 
 NO_FACE = "no frame shows a face on both sides"
+MOVES = {"aperture_ratio": aperture_ratio, "closure_recall": closure_recall}
 SHUT = 0.75  # of the reference's median eye aspect ratio
 BLINK_SLACK = 5  # frames by which two blinks may miss each other
 
@@ -64,6 +65,8 @@ class Faces(Family):
         a, b = lip_measures(predicted)[:, 0], lip_measures(reference)[:, 0]
         if kind == "aperture_error":
             return per_frame_result(np.abs(a - b), seed, NO_FACE, rates)
+        if kind in MOVES:
+            return _moved(kind, a, b, seed, rates)
         return _correlated(a, b, seed, rates)
 
     def _audio_visual(self, name: str, points: np.ndarray, rates: dict[str, Any]) -> MetricResult:
@@ -102,6 +105,14 @@ def blink_agreement(predicted: np.ndarray, reference: np.ndarray, extra: dict[st
             left.remove(match)
     matched = len(ours) - len(left)
     return MetricResult(value=2 * matched / (len(ours) + len(theirs)), extra={**extra, "matched": matched})
+
+
+def _moved(kind: str, a: np.ndarray, b: np.ndarray, seed: int, extra: dict[str, Any]) -> MetricResult:
+    """One of MOVES, with its interval over blocks of frames."""
+    value = MOVES[kind](a, b)
+    if not np.isfinite(value):
+        return MetricResult(value=None, reason="the reference's lips never move", extra=extra)
+    return MetricResult(value=value, interval=bootstrap(len(a), lambda rows: MOVES[kind](a[rows], b[rows]), seed), extra=extra)
 
 
 def _correlated(a: np.ndarray, b: np.ndarray, seed: int, extra: dict[str, Any]) -> MetricResult:

@@ -1,4 +1,4 @@
-"""Lip landmark distance (protocol 3.1), plain, per inter-ocular distance, and after dynamic time warping."""
+"""Lip landmark distance (protocol 3.1), plain, per inter-ocular distance, time-warped; how far lips open, whether they close."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ MOUTH = slice(48, 68)
 EYES = (36, 45)  # outer corners
 SIZE = 512  # the frame height in whose pixels LMD is given
 BAND = 5  # frames that warping may shift, 0.2 s
+CLOSED, NEARLY_CLOSED = 15, 25  # percentiles of the reference's opening
+CLOSURE_SLACK = 2  # frames by which a closure may come early or late
 
 
 def lmd(predicted: np.ndarray, reference: np.ndarray, height: int = SIZE) -> np.ndarray:
@@ -41,6 +43,31 @@ def lmd_dtw(predicted: np.ndarray, reference: np.ndarray, height: int = SIZE) ->
         return float("nan")
     a, b = _lips(predicted[seen]), _lips(reference[seen])
     return _path_mean(a, b, n) * SIZE / height
+
+
+def closure_recall(predicted: np.ndarray, reference: np.ndarray) -> float:
+    """Share of the reference's closed frames (opening up to its 15th percentile) about which, within 2 frames, the prediction's
+    opening comes down to the reference's 25th percentile.
+
+    Openings [T] of consecutive frames in one unit, NaN where there is no face: such reference frames do not count.  NaN where no
+    frame counts, or the reference's lips never move.  Always shut lips have 1: read it beside the amplitude.
+    """
+    seen = np.isfinite(reference)
+    if not seen.any() or np.ptp(reference[seen]) == 0:
+        return float("nan")
+    closed, nearly = np.percentile(reference[seen], [CLOSED, NEARLY_CLOSED])
+    least = np.pad(np.where(np.isfinite(predicted), predicted, np.inf), CLOSURE_SLACK, constant_values=np.inf)
+    least = np.lib.stride_tricks.sliding_window_view(least, 2 * CLOSURE_SLACK + 1).min(1)
+    return float((least[seen & (reference <= closed)] <= nearly).mean())
+
+
+def aperture_ratio(predicted: np.ndarray, reference: np.ndarray) -> float:
+    """Standard deviation of the prediction's opening [T] over the reference's, over frames that both have; NaN where the
+    reference's lips never move."""
+    both = np.isfinite(predicted) & np.isfinite(reference)
+    if not both.any() or np.ptp(reference[both]) == 0:
+        return float("nan")
+    return float(predicted[both].std() / reference[both].std())
 
 
 def _path_mean(a: np.ndarray, b: np.ndarray, n: int) -> float:

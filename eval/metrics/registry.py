@@ -137,6 +137,16 @@ _ALL = [
         "eval.metrics.face:Faces",
     ),
     Metric(
+        "aperture_ratio", "Lip amplitude ratio", "", None, (0, None),
+        "Standard deviation over frames of the inner lips' opening over that of the reference's; 1 = they move as far.", "",
+        ("reference",), "eval.metrics.face:Faces",
+    ),
+    Metric(
+        "closure_recall", "Lip closure recall", "", True, (0, 1),
+        "Share of the reference's closed frames (inner lips' opening up to its 15th percentile) about which, within 2 frames, "
+        "the opening comes down to the reference's 25th percentile.", "", ("reference",), "eval.metrics.face:Faces",
+    ),
+    Metric(
         "blink_f1", "Blink agreement", "", True, (0, 1),
         "2 matched / (predicted + reference blinks); a blink is a run of frames whose eye aspect ratio lies below 0.75 of the "
         "reference's median, matched where two come within 5 frames of each other.", "",

@@ -11,7 +11,7 @@ from d3talker.errors import UserError
 from eval.metrics import lmd, lmd_dtw, lmd_iod
 from eval.metrics.face import blink_agreement
 from eval.metrics.family import mouth_box
-from eval.metrics.lips import BAND
+from eval.metrics.lips import BAND, aperture_ratio, closure_recall
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -134,3 +134,40 @@ def test_mouth_box_has_its_margin_and_stays_in_the_frame():
     points[48:68] -= 70
     assert not mouth_box(points, (100, 100)).any()
     assert not mouth_box(np.full((68, 2), np.nan), (100, 100)).any()
+
+
+def closures_by_hand(ours, theirs):
+    closed, nearly = np.quantile(theirs, 0.15), np.quantile(theirs, 0.25)
+    hits = [min(ours[max(t - 2, 0):t + 3]) <= nearly for t in range(len(theirs)) if theirs[t] <= closed]
+    return sum(hits) / len(hits)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seeds, st.floats(0.1, 3), st.floats(-1, 1))
+def test_closures_and_amplitude_are_their_definitions(seed, gain, gap):
+    rng = np.random.default_rng(seed)
+    theirs, ours = rng.uniform(0, 1, 60), gain * rng.uniform(0, 1, 60) + gap
+    assert closure_recall(ours, theirs) == pytest.approx(closures_by_hand(ours, theirs))
+    assert aperture_ratio(ours, theirs) == pytest.approx(ours.std() / theirs.std())
+    assert closure_recall(7 * ours + 3, 7 * theirs + 3) == closure_recall(ours, theirs)  # no unit, no origin
+
+
+def test_lips_that_never_shut_have_no_closures_and_late_ones_have():
+    theirs = np.tile([0.0, 0.4, 0.8, 1.0, 0.9, 0.7, 0.5, 0.3], 8)
+    assert closure_recall(theirs, theirs) == 1 and closure_recall(theirs + 0.45, theirs) == 0
+    assert closure_recall(np.roll(theirs, 2)[2:], theirs[2:]) >= 14 / 15  # two frames late counts
+    late, once = np.ones(10), np.ones(10)
+    once[3:6] = late[8] = 0  # three frames after the end of the only closure
+    assert closure_recall(late, once) == 0 and closure_recall(np.roll(late, -1), once) == pytest.approx(1 / 3)
+    assert closure_recall(np.zeros(64), theirs) == 1  # always shut: the amplitude tells
+    assert aperture_ratio(np.zeros(64), theirs) == 0
+
+
+def test_openings_without_a_face():
+    theirs = np.tile([0.0, 1.0, 1.0, 1.0, 1.0, 1.0], 5)
+    ours = theirs.copy()
+    ours[:3] = np.nan  # the first closure cannot be seen
+    assert closure_recall(ours, theirs) == pytest.approx(4 / 5)
+    assert closure_recall(theirs, ours) == 1
+    assert np.isnan(closure_recall(theirs, np.full(30, np.nan))) and np.isnan(aperture_ratio(theirs, np.full(30, np.nan)))
+    assert np.isnan(closure_recall(theirs, np.ones(30))) and np.isnan(aperture_ratio(theirs, np.ones(30)))
