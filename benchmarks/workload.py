@@ -98,6 +98,7 @@ class Step:
         self.signals = Signals(
             torch.randn(2 * s.neighbours + 1, 3, s.pncc_size, s.pncc_size, generator=g).to(device),
             torch.randn(s.audio_window, 16, 29, generator=g).to(device), torch.rand(6, generator=g).to(device),
+            torch.zeros(33, device=device),
         )  # fmt: skip
         self.target = torch.rand(size, size, 3, generator=g).to(device)
         used = [self.talker.general.motion, self.talker.general.audio, self.talker.general.eyes]

@@ -226,6 +226,8 @@ class AblationConfig:
     """Contrastive losses of pre-training: L_SC (eq. 10), InsTaG's L_C, or both (in Table 4 the full model differs from either)."""
     refiner: Literal["on", "off"] = "on"
     """Coarse-to-fine module (paper 3.4)."""
+    rig: Literal["off", "on"] = "off"
+    """Beyond the paper: Gaussians start on the fitted head and follow its expression, delta_rig + delta_G + delta_I."""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ _keep_memory()
 FAST = {"contract", "nsz", "arcp", "reassoc", "afn"}
 
 _njit: Any = numba.njit
-SOURCES = ("jit.py", "dssim*.py", "render/*.py", "encoding/*.py")  # what the kernels take code and constants from
+SOURCES = ("jit.py", "dssim*.py", "render/*.py", "encoding/*.py", "rig/*.py")  # what the kernels take code and constants from
 
 
 def _digest(root: Path) -> str:

@@ -21,6 +21,7 @@ from d3talker.motion.model import motion_from_state
 from d3talker.predictions import PredictionsWriter
 from d3talker.progress import track
 from d3talker.refiner import Refiner, fast_layout
+from d3talker.rig import HeadRig
 from d3talker.subject.action_units import read_action_units
 from d3talker.subject.layout import Frame, Subject
 from d3talker.subject.sound import clip_sound
@@ -179,4 +180,4 @@ def ping_pong(length: int, count: int) -> np.ndarray:
 def _empty_talker(config: Config) -> Talker:
     point = torch.full((1, 3), 0.01)
     gaussians = {r: Gaussians(point, point, config.gaussians.sh_degree) for r in REGIONS}
-    return Talker(config, General(config), Identity(config, gaussians))
+    return Talker(config, General(config), Identity(config, gaussians, rig=None if config.ablation.rig == "off" else HeadRig()))

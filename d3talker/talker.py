@@ -14,15 +14,18 @@ from d3talker.fields import Anchors, Deformation, DeformationField, build_field
 from d3talker.gaussians import Gaussians
 from d3talker.render import rasterize
 from d3talker.render.sh import eval_sh
+from d3talker.rig import HeadRig
 from d3talker.signals import AudioEncoder, EyeEncoder, MotionEncoder
 
 
 class Signals(NamedTuple):
-    """What drives one frame: PNCC differences [2j+1, 3, S, S]; audio features [window, 16, 29]; eye units [6]."""
+    """What drives one frame: PNCC differences [2j+1, 3, S, S]; audio features [window, 16, 29]; eye units [6]; expression [E] of
+    the fitted head, which the rig alone reads."""
 
     motion: Tensor
     audio: Tensor
     eyes: Tensor
+    expression: Tensor
 
     def noisy(self, strength: float, generator: torch.Generator) -> Signals:
         """The same with Gaussian noise of this standard deviation on the audio features."""
@@ -69,11 +72,16 @@ class General(nn.Module):
 
 
 class Identity(nn.Module):
-    """One person: static Gaussians and Individual Fields of both regions; eye_floor: height of the nose's foot, y in metres."""
+    """One person: static Gaussians and Individual Fields of both regions, and their head where the rig is on.
+
+    eye_floor: height of the nose's foot, y in metres.  rig: that head, with the Gaussians bound to it.
+    """
 
     eye_floor: Tensor
 
-    def __init__(self, config: Config, gaussians: Mapping[Region, Gaussians], eye_floor: float = 0.0) -> None:
+    def __init__(
+        self, config: Config, gaussians: Mapping[Region, Gaussians], eye_floor: float = 0.0, rig: HeadRig | None = None
+    ) -> None:
         super().__init__()
         f, width = config.fields, config.signals.width
         self.register_buffer("eye_floor", torch.tensor(eye_floor))
@@ -81,6 +89,7 @@ class Identity(nn.Module):
         self.fields = nn.ModuleDict(
             {r: build_field(r, f, width, f.individual_hidden, config.ablation.attributes) for r in REGIONS}
         )
+        self.rig = rig
 
 
 class Talker(nn.Module):
@@ -111,7 +120,7 @@ class Talker(nn.Module):
     def encode(self, signals: Signals) -> dict[str, Tensor]:
         """F_M, F_A and the eyes of one frame, each encoded once for both regions; only what the ablation uses."""
         control = self.config.ablation.control
-        encoded = {"eyes": self.general.eyes(signals.eyes)}
+        encoded = {"eyes": self.general.eyes(signals.eyes), "expression": signals.expression}
         if control != "audio":
             encoded["motion"] = self.general.motion(signals.motion)
         if control != "motion":
@@ -123,12 +132,22 @@ class Talker(nn.Module):
     def deformations(
         self, region: Region, encoded: Mapping[str, Tensor], anchors: Mapping[str, Anchors] | None = None
     ) -> dict[str, Deformation]:
-        """delta_G and delta_I of the active fields, apart."""
+        """delta_G and delta_I of the active fields, and delta_rig where there is a rig, apart."""
         anchors = self.anchors(region) if anchors is None else anchors
         return {
             name: field(anchors[name], encoded[name], encoded["eyes"])
             for name, field in self.active_fields(region).items()
-        }
+        } | self.rigged(region, encoded["expression"])
+
+    def rigged(self, region: Region, expression: Tensor) -> dict[str, Deformation]:
+        """delta_rig for the expression [E] of the fitted head, or nothing where the rig is off."""
+        rig = self.identity.rig
+        return {} if rig is None else {"rig": rig(region, expression, self.gaussians(region).quats)}
+
+    def follow(self, region: Region, step: int) -> None:
+        """Let the rig, if there is one, see where the region's Gaussians are after so many steps of its training."""
+        if self.identity.rig is not None:
+            self.identity.rig.follow(region, self.gaussians(region).means, step)
 
     def draw(self, region: Region, camera: Camera, delta: Deformation | None, normals: bool = False) -> Layer:
         """Rasterise one region, deformed by `delta` or static (eq. 8-9), over nothing."""
@@ -154,7 +173,7 @@ def compose(face: Layer, mouth: Layer, background: Tensor) -> Tensor:
 
 
 def total(parts: Mapping[str, Deformation]) -> Deformation:
-    """Sum of the fields' predictions (eq. 8)."""
+    """Sum of the fields' predictions (eq. 8) and of the rig's."""
     first, *rest = parts.values()
     for part in rest:
         first = first + part

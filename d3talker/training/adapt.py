@@ -18,7 +18,7 @@ from d3talker.losses import geometry
 from d3talker.motion.model import CHECKPOINT as MOTION
 from d3talker.refiner import Refiner
 from d3talker.subject.layout import Frame, Subject
-from d3talker.talker import General, Identity, Talker, device_of, total
+from d3talker.talker import General, Talker, device_of, total
 from d3talker.training import pictures
 from d3talker.training.dataset import TrainingSignals, Views, load_views, training_signals
 from d3talker.training.density import DensityControl
@@ -30,7 +30,7 @@ from d3talker.training.refine import RefinerTrainer, load_perceptual
 from d3talker.training.seen import UNSEEN_BY_ADAPTATION, seen
 from d3talker.training.shared import CHECKPOINT as PRETRAINED
 from d3talker.training.shared import Shared, load_general
-from d3talker.training.start import nose_foot, start
+from d3talker.training.start import first_identity
 
 CHECKPOINT = "adapt.safetensors"
 GENERAL_HELD = 0.3  # InsTaG train_face.py:55-56: the shared nets learn at a tenth until step 3000 of 10000
@@ -54,8 +54,9 @@ class Adaptation(Loop):
         self.pretrained = general is not None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # layers draw their first weights from the global generator
-            gaussians = {r: start(r, config.gaussians, views, signals.identity, self.generator) for r in REGIONS}
-            self.talker = Talker(config, General(config), Identity(config, gaussians, nose_foot(signals.identity))).to(device)
+            shared = General(config)
+            own = first_identity(config, views, signals.identity, self.generator)
+            self.talker = Talker(config, shared, own).to(device)
             self.refining = refiner_trainer(config, views, device, self.generator)
         if general is not None:
             self.talker.general.load_state_dict(general.general)
@@ -118,6 +119,7 @@ class Adaptation(Loop):
         self.optimizer.step()
         if self.stage != "fuse":
             self.density.update(self.step + 1, self.optimizer, self.generator)
+            self.talker.follow(self.region, self.step + 1)
         self.points = self.talker.gaussians(self.region).means.shape[0]
         return parts
 
@@ -127,26 +129,31 @@ class Adaptation(Loop):
         if self.stage == "fuse":
             whole = pictures.whole_picture(talker, views, index, self.signals.drive.at(index))
             return pictures.image_loss(whole, pictures.image(views.images[index]), views.lips[index], weights)
-        delta = None if self.step < self.config.schedule.warmup else self._deform(self.region, index)
+        moved = self._deform(self.region, index, self.step < self.config.schedule.warmup)
+        delta = total(moved) if moved else None
         shaped = self.stage == "face" and self.priors is not None and done >= GEOMETRY_FROM
         if self.stage == "face":
             layer, *rest = pictures.face_picture(talker, views, index, delta, self.generator, normals=shaped)
         else:
             with torch.no_grad():
-                face = self._deform("face", index)
+                face = total(self._deform("face", index))
             layer, *rest = pictures.mouth_picture(talker, views, index, face, delta, self.generator)
         picture, target, mask = rest
         loss, parts = pictures.image_loss(picture, target, views.lips[index], weights)
-        loss = loss + weights.alpha * mask + weights.deformation * pictures.size_loss(delta, self.config.fields.means_scale)
+        loss = loss + weights.alpha * mask + weights.deformation * pictures.size_loss(moved, self.config.fields.means_scale)
         if shaped and self.priors is not None:
             normal, depth = geometry(layer, self.priors.normals[index], self.priors.depth[index])
             loss = loss + weights.normal * normal + weights.depth * depth
             parts |= {"normal": normal.detach(), "depth": depth.detach()}
         return loss, parts
 
-    def _deform(self, region: Region, index: int) -> Deformation:
-        signals = self.signals.drive.at(index).noisy(self.config.signals.audio_noise, self.generator)
-        return total(self.talker.deformations(region, self.talker.encode(signals)))
+    def _deform(self, region: Region, index: int, warming: bool = False) -> dict[str, Deformation]:
+        """What moves a region in one frame, by name; while it warms up, the rig alone."""
+        signals = self.signals.drive.at(index)
+        if warming:
+            return self.talker.rigged(region, signals.expression)
+        signals = signals.noisy(self.config.signals.audio_noise, self.generator)
+        return self.talker.deformations(region, self.talker.encode(signals))
 
     def state(self) -> dict[str, Any]:
         return {

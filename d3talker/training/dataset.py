@@ -92,11 +92,13 @@ class AudioStatistics:
 
 @dataclass(frozen=True)
 class Drive:
-    """Signals of T consecutive frames: PNCC differences times their gain [T, 3, S, S]; audio [T, 16, 29]; eyes [T, 6]."""
+    """Signals of T consecutive frames: PNCC differences times their gain [T, 3, S, S]; audio [T, 16, 29]; eyes [T, 6]; expression
+    [T, E]."""
 
     motion: Tensor
     audio: Tensor
     eyes: Tensor
+    expression: Tensor
     neighbours: int
     audio_window: int
 
@@ -108,7 +110,7 @@ class Drive:
         half = self.audio_window // 2
         return Signals(
             window(self.motion, index, self.neighbours, self.neighbours),
-            window(self.audio, index, half, self.audio_window - half - 1), self.eyes[index],
+            window(self.audio, index, half, self.audio_window - half - 1), self.eyes[index], self.expression[index],
         )
 
 
@@ -129,7 +131,7 @@ def drive(
     return Drive(
         torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(device),
         torch.from_numpy(audio.astype(np.float32)).to(device), torch.from_numpy(units.astype(np.float32)).to(device),
-        config.neighbours, config.audio_window,
+        torch.from_numpy(expression.astype(np.float32)).to(device), config.neighbours, config.audio_window,
     )
 
 

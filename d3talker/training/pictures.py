@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -72,9 +74,11 @@ def image_loss(picture: Tensor, target: Tensor, lips: Tensor, weights: LossConfi
     return loss, parts
 
 
-def size_loss(delta: Deformation | None, means_scale: float) -> Tensor | float:
-    """Mean absolute deformation, summed over attributes (InsTaG), all in the network's own units."""
-    if delta is None:
+def size_loss(parts: Mapping[str, Deformation], means_scale: float) -> Tensor | float:
+    """Mean absolute deformation by the fields, summed over attributes (InsTaG), all in the network's own units."""
+    fields = {name: part for name, part in parts.items() if name != "rig"}  # what the head does needs no restraint
+    if not fields:
         return 0.0
+    delta = total(fields)
     own = delta._replace(means=delta.means / means_scale)
     return torch.stack([part.abs().mean() for part in own if part is not None]).sum()

@@ -15,7 +15,7 @@ from d3talker.errors import UserError
 from d3talker.fields import Deformation, DeformationField
 from d3talker.losses import negative_contrast, similarity_contrast
 from d3talker.subject.layout import Subject
-from d3talker.talker import General, Identity, Talker, device_of, total
+from d3talker.talker import General, Talker, device_of, total
 from d3talker.training import pictures
 from d3talker.training.adapt import refiner_trainer
 from d3talker.training.dataset import TrainingSignals, Views, load_views, training_signals
@@ -25,7 +25,7 @@ from d3talker.training.optimisers import field_groups, gaussian_groups, net_grou
 from d3talker.training.pictures import Parts
 from d3talker.training.seen import UNSEEN_BY_PRETRAINING, seen
 from d3talker.training.shared import CHECKPOINT
-from d3talker.training.start import nose_foot, start
+from d3talker.training.start import first_identity
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,7 @@ class Pretraining(Loop):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             general = General(config)
-            identities = [
-                Identity(
-                    config, {r: start(r, config.gaussians, p.views, p.signals.identity, self.generator) for r in REGIONS},
-                    nose_foot(p.signals.identity),
-                )
-                for p in people
-            ]
+            identities = [first_identity(config, p.views, p.signals.identity, self.generator) for p in people]
         self.general = general.to(device)
         self.talkers = [Talker(config, self.general, identity.to(device)) for identity in identities]
         with torch.random.fork_rng(devices=[]):
@@ -105,6 +99,7 @@ class Pretraining(Loop):
         self.optimizer.step()
         self.visits[k] += 1
         self.densities[k].update(self.visits[k], self.optimizer, self.generator)
+        self.talkers[k].follow(self.region, self.visits[k])
         decay = self.config.pretrain.ema
         for name, value in self.general.state_dict().items():
             self.average[name].lerp_(value, 1 - decay)
@@ -125,10 +120,12 @@ class Pretraining(Loop):
     def _loss(self, k: int, index: int) -> tuple[Tensor, Parts]:
         """Eq. 12 for identity k, but for the refiner's part."""
         talker, person, weights = self.talkers[k], self.people[k], self.config.loss
-        delta: Deformation | None = None
         contrast: dict[str, Tensor] = {}
-        if self.step >= self.config.pretrain.warmup:
-            delta, contrast = self._deform(k, index)
+        if self.step < self.config.pretrain.warmup:
+            moved = talker.rigged(self.region, person.signals.drive.at(index).expression)
+        else:
+            moved, contrast = self._deform(k, index)
+        delta = total(moved) if moved else None
         if self.stage == "face":
             _, picture, target, mask = pictures.face_picture(talker, person.views, index, delta, self.generator)
         else:
@@ -137,21 +134,21 @@ class Pretraining(Loop):
                 face = total(talker.deformations("face", encoded))
             _, picture, target, mask = pictures.mouth_picture(talker, person.views, index, face, delta, self.generator)
         loss, parts = pictures.image_loss(picture, target, person.views.lips[index], weights)
-        loss = loss + weights.alpha * mask + weights.deformation * pictures.size_loss(delta, self.config.fields.means_scale)
+        loss = loss + weights.alpha * mask + weights.deformation * pictures.size_loss(moved, self.config.fields.means_scale)
         for name, value in contrast.items():
             loss = loss + getattr(weights, name) * value
         return loss, parts | {name: value.detach() for name, value in contrast.items()}
 
-    def _deform(self, k: int, index: int) -> tuple[Deformation, dict[str, Tensor]]:
-        """Identity k's deformation, and the contrastive losses that its ablation asks for."""
+    def _deform(self, k: int, index: int) -> tuple[dict[str, Deformation], dict[str, Tensor]]:
+        """What moves identity k, by name, and the contrastive losses that its ablation asks for."""
         talker, region, wanted = self.talkers[k], self.region, self.config.ablation.contrast
         signals = self.people[k].signals.drive.at(index).noisy(self.config.signals.audio_noise, self.generator)
         encoded = talker.encode(signals)
         anchors = talker.anchors(region)
         parts = talker.deformations(region, encoded, anchors)
         losses: dict[str, Tensor] = {}
-        if wanted == "none" or set(parts) != {"general", "individual"}:
-            return total(parts), losses
+        if wanted == "none" or not {"general", "individual"} <= set(parts):
+            return parts, losses
         own = parts["individual"].means
         everyone = [
             own if i == k else self._queried(other.identity.fields[region], talker, encoded, anchors).means
@@ -161,7 +158,7 @@ class Pretraining(Loop):
             losses["similarity"] = similarity_contrast(parts["general"].means, everyone, k, self.config.loss.temperature)
         if wanted in ("both", "negative"):
             losses["negative"] = negative_contrast(own, [m for i, m in enumerate(everyone) if i != k])
-        return total(parts), losses
+        return parts, losses
 
     def _queried(
         self, field: nn.Module, talker: Talker, encoded: dict[str, Tensor], anchors: dict[str, Any]

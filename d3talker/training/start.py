@@ -6,24 +6,49 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from d3talker.config import GaussianConfig, Region
+from d3talker.config import REGIONS, Config, GaussianConfig, Region
 from d3talker.gaussians import Gaussians, neighbour_distance
 from d3talker.motion.head import embedded_head
+from d3talker.rig import HeadRig
+from d3talker.rig.mesh import INSIDE
+from d3talker.talker import Identity
 from d3talker.training.dataset import Views
 
-INSIDE = ("mouth", "teeth", "tongue")
 COLOR_FRAMES = 12
+AJAR = 0.3  # of the jaw fully open
 MAX_SCALE = 0.01  # metres: a lonely point must not start as a cloud over the whole face
 
 
+def first_identity(config: Config, views: Views, identity: np.ndarray, generator: torch.Generator) -> Identity:
+    """A person before any training; identity [I] are the fitted head's coefficients."""
+    rest = rest_expression(config)
+    gaussians = {r: start(r, config.gaussians, views, identity, rest, generator) for r in REGIONS}
+    rig = None
+    if config.ablation.rig == "on":
+        rig = HeadRig(identity, rest)
+        for region, part in gaussians.items():
+            rig.bind(region, part.means)
+    return Identity(config, gaussians, nose_foot(identity), rig)
+
+
+def rest_expression(config: Config) -> np.ndarray:
+    """Expression [E] of the head at which static Gaussians lie: neutral; with the rig its mouth is ajar, so that the lips lie
+    apart and no Gaussian is bound to both."""
+    names = embedded_head().expression_names
+    rest = np.zeros(len(names))
+    if config.ablation.rig == "on":
+        rest[names.index("jaw_open")] = AJAR
+    return rest
+
+
 def start(
-    region: Region, config: GaussianConfig, views: Views, identity: np.ndarray, generator: torch.Generator
+    region: Region, config: GaussianConfig, views: Views, identity: np.ndarray, rest: np.ndarray, generator: torch.Generator
 ) -> Gaussians:
-    """The first Gaussians of a region; identity [I] are the fitted head's coefficients."""
+    """The first Gaussians of a region; identity [I] and rest [E] are the fitted head's coefficients."""
     count = config.face_points if region == "face" else config.mouth_points
     rgb = None
     if config.start == "mesh":
-        means = _on_head(region, identity, count, generator)
+        means = _on_head(region, identity, rest, count, generator)
         rgb = _colors(means, views)
     else:
         means = (torch.rand(count, 3, generator=generator) * 2 - 1) * config.extent
@@ -39,12 +64,14 @@ def nose_foot(identity: np.ndarray) -> float:
     return float(model.vertices(identity, np.zeros(len(model.expression_names)))[model.landmarks[33], 1])
 
 
-def _on_head(region: Region, identity: np.ndarray, count: int, generator: torch.Generator) -> Tensor:
+def _on_head(
+    region: Region, identity: np.ndarray, rest: np.ndarray, count: int, generator: torch.Generator
+) -> Tensor:
     """Points [count, 3] spread evenly over the head's skin, or over what lies inside its mouth."""
     model = embedded_head()
     inside = model.region_mask(*INSIDE)[model.triangles].any(1)
     triangles = model.triangles[inside if region == "mouth" else ~inside]
-    corners = torch.from_numpy(model.vertices(identity, np.zeros(len(model.expression_names))))[torch.from_numpy(triangles).long()]
+    corners = torch.from_numpy(model.vertices(identity, rest))[torch.from_numpy(triangles).long()]
     area = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).norm(dim=-1)
     chosen = corners[torch.multinomial(area, count, replacement=True, generator=generator)]
     u, v = torch.rand(2, count, 1, generator=generator)

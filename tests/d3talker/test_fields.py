@@ -20,7 +20,7 @@ def signals(seed: int = 0) -> Signals:
     rng = torch.Generator().manual_seed(seed)
     return Signals(
         torch.randn(2 * CONFIG.neighbours + 1, 3, 32, 32, generator=rng),
-        torch.randn(CONFIG.audio_window, 16, 29, generator=rng), torch.rand(6, generator=rng),
+        torch.randn(CONFIG.audio_window, 16, 29, generator=rng), torch.rand(6, generator=rng), torch.rand(33, generator=rng),
     )
 
 

@@ -27,6 +27,8 @@ TINY = replace(
     schedule=replace(MINI.schedule, face=40, mouth=20, fuse=10, warmup=10, checkpoint_seconds=0),
 )
 
+RIGGED = replace(TINY, ablation=replace(TINY.ablation, rig="on", refiner="off"))
+
 
 def model_of(run: Path) -> dict[str, torch.Tensor]:
     return checkpoint.load(run / CHECKPOINT)["model"]
@@ -45,10 +47,19 @@ def finished(person: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("stop_after", [15, 74])
+@pytest.fixture(scope="module")
+def rigged(person: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "rigged"
+    adapt(person, out, RIGGED)
+    return out
+
+
+@pytest.mark.parametrize(("config", "stop_after"), [(TINY, 15), (TINY, 74), (RIGGED, 35)])
 def test_interrupted_and_resumed_is_the_same_to_the_bit(
-    person: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_after: int
+    person: Path, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: Config,
+    stop_after: int,
 ) -> None:
+    finished = request.getfixturevalue("finished" if config is TINY else "rigged")
     original, steps = loop.Loop._one_step, 0
 
     def interrupted(self: loop.Loop) -> str:
@@ -60,12 +71,12 @@ def test_interrupted_and_resumed_is_the_same_to_the_bit(
 
     monkeypatch.setattr(loop.Loop, "_one_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        adapt(person, tmp_path / "run")
+        adapt(person, tmp_path / "run", config)
     monkeypatch.undo()
     if (tmp_path / "run" / CHECKPOINT).exists():
         with pytest.raises(UserError, match="not trained to its end"):
             TrainedTalker(tmp_path / "run", "cpu")
-    adapt(person, tmp_path / "run")
+    adapt(person, tmp_path / "run", config)
     whole, resumed = model_of(finished), model_of(tmp_path / "run")
     assert whole.keys() == resumed.keys()
     for name, value in whole.items():
