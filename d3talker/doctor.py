@@ -62,6 +62,8 @@ def packages() -> list[Finding]:
         ("lpips", "lpips", "LPIPS", "pip install '.[lpips]'"),
         ("syncnet_python", "syncnet-python", "official Sync mode", "pip install '.[sync]'"),
         ("espeakng_loader", "espeakng-loader", "synthetic people", "pip install '.[synth]'"),
+        ("hama", "hama", "phonemes features", "pip install '.[speech-content]'"),
+        ("pocketsphinx", "pocketsphinx", "allphone features", "pip install '.[speech-content]'"),
         ("ray", "ray", "parallel sweeps", "pip install '.[sweep]'"),
         ("submitit", "submitit", "Slurm sweeps", "pip install '.[sweep]'"),
     ]

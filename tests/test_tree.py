@@ -22,7 +22,7 @@ MAY_IMPORT = {  # package -> those of ours that it may know
 OURS = {*MAY_IMPORT, "tests", "benchmarks"}
 HEAVY = (  # what no command may load before it runs
     "torch", "torchvision", "gsplat", "tinycudann", "dlib", "syncnet_python", "lpips", "face_alignment", "onnxruntime", "transformers",
-    "espeakng_loader", "ray", "submitit", "matplotlib", "skimage",
+    "espeakng_loader", "hama", "pocketsphinx", "ray", "submitit", "matplotlib", "skimage",
 )
 MAX_LINES, MAX_FUNCTION = 400, 60
 FILES = sorted(path.relative_to(ROOT) for package in OURS for path in (ROOT / package).rglob("*.py"))
