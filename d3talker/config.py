@@ -127,6 +127,8 @@ class SignalConfig:
     """PNCC differences are multiplied with this."""
     pncc_channels: tuple[int, ...] = (16, 32, 32, 64)  # ours: "multi-layer convolution"
     """Channels of the difference encoder's stride-2 convolutions."""
+    pncc_motion: Literal["lips", "all"] = "lips"  # ours: brows and lids have their own signal, the eyes'
+    """What PNCC shows: lips, jaw and cheeks alone, or brows and lids, too."""
     neighbours: int = 4  # ours: the paper's j has no value; 2j+1 = 9 frames is near the audio window of 8
     """Frames before and after (j) that the TCN sees."""
     audio_window: int = 8  # RAD-NeRF, ER-NeRF, InsTaG: frames i-4 ... i+3
@@ -136,8 +138,10 @@ class SignalConfig:
     motion_source: Literal["predicted", "imported", "tracked"] = "predicted"
     """Facial motion at test time: predicted from the sound, by Real3D-Portrait's model (`d3talker motion import`), or the
     oracle tracked in the test video."""
+    amplitude: Literal["own", "predicted"] = "own"  # ours: a regression's motion is a third to two thirds of the speaker's
+    """How far predicted lips move: to 0.7 of the speaker's own spread, and until they shut, or as far as predicted."""
     eyes: Literal["loop", "still", "video"] = "loop"
-    """Blinks at test time: the training frames' in a loop, none, or the test video's own (as the official codes do)."""
+    """Eyes and brows at test time: the training frames' in a loop, still, or the test video's own (as the official codes do)."""
 
 
 @dataclass(frozen=True)

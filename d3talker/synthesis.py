@@ -16,8 +16,11 @@ from d3talker.audio.features import extract
 from d3talker.config import REGIONS, Config, from_dict
 from d3talker.errors import UserError
 from d3talker.gaussians import Gaussians
+from d3talker.motion.amplitude import Amplitude
 from d3talker.motion.audio_to_motion import Regression
+from d3talker.motion.head import embedded_head
 from d3talker.motion.model import motion_from_state
+from d3talker.motion.upper import upper_face
 from d3talker.predictions import PredictionsWriter
 from d3talker.progress import track
 from d3talker.refiner import Refiner, fast_layout
@@ -27,7 +30,7 @@ from d3talker.subject.layout import Frame, Subject
 from d3talker.subject.sound import clip_sound
 from d3talker.talker import Camera, General, Identity, Talker, compose, device_of, total
 from d3talker.training.adapt import CHECKPOINT, load_model
-from d3talker.training.dataset import AudioStatistics, Drive, drive
+from d3talker.training.dataset import AudioStatistics, Drive, drive, imported_rows
 from d3talker.training.pictures import image
 from d3talker.video import FPS, SAMPLE_RATE, read_audio
 
@@ -51,7 +54,8 @@ class TrainedTalker:
         self.statistics = AudioStatistics(**signals["statistics"])
         self.motion = motion_from_state(signals["motion"])
         self.imported = None if signals["imported"] is None else Regression.from_state(signals["imported"])
-        self.eyes = np.array(signals["eyes"], np.float32)
+        self.eyes, self.upper = (np.array(signals[name], np.float32) for name in ("eyes", "upper"))
+        self.amplitude = Amplitude.from_state(signals["amplitude"])
         self.refiner: Refiner | None = None
         self.notes = [] if state["pretrained"] else ["Without pre-training: everything was learnt from this subject."]
         if state["refiner"] is not None:
@@ -72,37 +76,47 @@ class TrainedTalker:
         features = subject.features(self.feature_name)
         if rows.max() >= len(features):
             raise UserError(f"{subject.root} has audio features for {len(features)} frames, frame {rows.max()} is asked for")
-        expression = None if s.motion_source == "predicted" else self._given(subject, rows)
+        heard = imported_rows(subject, rows) if s.motion_source == "imported" else None
+        oracle = subject.expression()[rows] if s.motion_source == "tracked" or s.eyes == "video" else None
         filmed = read_action_units(subject.layout.action_units)[rows] if s.eyes == "video" else None
-        return self._drive(subject, features[rows], expression, filmed)
-
-    def _given(self, subject: Subject, rows: np.ndarray) -> np.ndarray:
-        """Expression [T, E] that was not predicted here: tracked in the test video, or imported."""
-        if self.config.signals.motion_source == "tracked":
-            return subject.expression()[rows]
-        heard = subject.imported_expression()
-        if heard is None or self.imported is None:
-            raise UserError(
-                f"{subject.root} has no imported motion, or was trained before it was there; run d3talker motion import, then "
-                "train again"
-            )
-        return self.imported.predict(heard[rows])
+        return self._drive(subject, features[rows], heard, oracle, filmed)
 
     def drive_by(self, subject: Subject, features: np.ndarray) -> Drive:
         """Signals from the audio features [T, 16, 29] of any sound."""
         s = self.config.signals
         if s.motion_source != "predicted" or s.eyes == "video":
             raise UserError("a foreign sound has no motion or eyes of its own; use motion-source predicted and eyes loop")
-        return self._drive(subject, features, None, None)
+        return self._drive(subject, features)
 
     def _drive(
-        self, subject: Subject, features: np.ndarray, given: np.ndarray | None, filmed: np.ndarray | None
+        self, subject: Subject, features: np.ndarray, heard: np.ndarray | None = None, oracle: np.ndarray | None = None,
+        filmed: np.ndarray | None = None,
     ) -> Drive:
-        audio = self.statistics.apply(features)
-        expression = self.motion.predict(audio) if given is None else given
-        looped = self.eyes[ping_pong(len(self.eyes), len(audio))]
-        eyes = filmed if filmed is not None else looped * (self.config.signals.eyes == "loop")
-        return drive(subject.identity(), expression, audio, eyes, self.config.signals, self.device)
+        """heard: imported coefficients [T, 64]; oracle [T, E] and filmed [T, 6]: expression and eyes tracked in the test video."""
+        s, audio = self.config.signals, self.statistics.apply(features)
+        eyes = filmed if filmed is not None else self.eyes[ping_pong(len(self.eyes), len(audio))] * (s.eyes == "loop")
+        if s.motion_source == "tracked" and oracle is not None:
+            expression = oracle
+        else:
+            expression = self._lips(subject, audio, heard)
+            upper = upper_face(embedded_head().expression_names)
+            expression[:, upper] = self._brows(len(audio)) if oracle is None else oracle[:, upper]
+        return drive(subject.identity(), expression, audio, eyes, s, self.device, heard)
+
+    def _lips(self, subject: Subject, audio: np.ndarray, heard: np.ndarray | None) -> np.ndarray:
+        """Expression [T, E] from normalised sound, or from imported coefficients [T, 64], in the speaker's amplitude."""
+        if heard is None:
+            expression = self.motion.predict(audio)
+        elif self.imported is not None:
+            expression = self.imported.predict(heard)
+        else:
+            raise UserError(f"{subject.root} was trained before its motion was imported; train again")
+        return self.amplitude.restore(expression) if self.config.signals.amplitude == "own" else expression
+
+    def _brows(self, count: int) -> np.ndarray:
+        """Coefficients of brows and lids for so many frames, as the eyes: the training frames' in a loop, or still."""
+        looped = self.upper[ping_pong(len(self.upper), count)]
+        return looped if self.config.signals.eyes == "loop" else np.broadcast_to(self.upper.mean(0), looped.shape)
 
     @torch.no_grad()
     def refine(self, coarse: Tensor) -> Tensor:

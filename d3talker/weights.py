@@ -62,6 +62,11 @@ FILES = {
         "",  # published with a SHA-1 only, which audio/deepspeech.py checks
         "https://github.com/osmr/deepspeech_features/releases (unpack the zip)",
     ),
+    "bfm": WeightFile(
+        ("BFM_model_front.mat",),
+        "",  # made by each holder of the licence
+        "Deep3DFaceReconstruction's scripts, from the licensed Basel Face Model 2009",
+    ),
     "portrait": WeightFile(
         ("portrait_deeplab_513.onnx", "deeplab_nchw.onnx"),
         "92ca50e4b49eafd530abbe6ff397e288dc9e8ce4570d08550d373f3d7d62a27d",

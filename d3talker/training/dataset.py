@@ -13,16 +13,21 @@ from torch import Tensor
 
 from d3talker.config import SignalConfig
 from d3talker.errors import UserError
+from d3talker.motion.amplitude import Amplitude
 from d3talker.motion.audio_to_motion import Regression, RidgeMotion, regress
+from d3talker.motion.bfm import load_bfm
+from d3talker.motion.face import FaceModel
 from d3talker.motion.head import embedded_head
 from d3talker.motion.model import CalibratedMotion, fit_motion
 from d3talker.motion.pncc import canonical, pncc
+from d3talker.motion.upper import upper_face
 from d3talker.progress import track
 from d3talker.signals import window
 from d3talker.subject.action_units import BLINK_MAX, read_action_units
 from d3talker.subject.layout import Frame, Subject
 from d3talker.subject.palette import Label
 from d3talker.talker import Camera, Signals
+from d3talker.weights import MissingWeights, find_weights
 
 
 @dataclass(frozen=True)
@@ -116,17 +121,23 @@ class Drive:
 
 def drive(
     identity: np.ndarray, expression: np.ndarray, audio: np.ndarray, eyes: np.ndarray, config: SignalConfig,
-    device: torch.device,
+    device: torch.device, heard: np.ndarray | None = None,
 ) -> Drive:
-    """Signals from fitted identity [I], expression [T, E], normalised audio features [T, 16, 29] and AUs [T, 6]."""
+    """Signals from fitted identity [I], expression [T, E], normalised audio features [T, 16, 29] and AUs [T, 6].
+
+    heard: Real3D-Portrait's coefficients [T, 64]; where BFM's file is at hand, PNCC is drawn with its face from them as they are.
+    """
     model = embedded_head()
     if (identity.shape[-1], expression.shape[-1]) != (len(model.identity_names), len(model.expression_names)):
         raise UserError(
             f"the subject was fitted with {expression.shape[-1]} expressions, the face model has "
             f"{len(model.expression_names)}; run d3talker prepare again"
         )
-    images = pncc(model, identity, expression, config.pncc_size)
-    images = (images - canonical(model, identity, config.pncc_size)) * config.pncc_gain
+    if heard is not None and (bfm := imported_face()) is not None:
+        images = _differences(bfm, np.zeros(len(bfm.identity_names)), heard, config)
+    else:
+        shown = expression * ~upper_face(model.expression_names) if config.pncc_motion == "lips" else expression
+        images = _differences(model, identity, shown, config)
     units = np.concatenate([eyes[:, :-1] / 5, eyes[:, -1:] / BLINK_MAX], 1)  # OpenFace intensities run from 0 to 5
     return Drive(
         torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(device),
@@ -135,9 +146,18 @@ def drive(
     )
 
 
+def _differences(face: FaceModel, identity: np.ndarray, expression: np.ndarray, config: SignalConfig) -> np.ndarray:
+    """PNCC minus canonical PNCC, times its gain, [T, S, S, 3] (eq. 3)."""
+    size = config.pncc_size
+    return (pncc(face, identity, expression, size) - canonical(face, identity, size)) * config.pncc_gain
+
+
 @dataclass(frozen=True)
 class TrainingSignals:
-    """What adaptation learns from a subject's training frames, and what test time needs of it."""
+    """What adaptation learns from a subject's training frames, and what test time needs of it.
+
+    upper [T, U]: tracked coefficients of brows and lids.
+    """
 
     drive: Drive
     identity: np.ndarray
@@ -145,11 +165,14 @@ class TrainingSignals:
     motion: RidgeMotion | CalibratedMotion
     imported: Regression | None
     eyes: np.ndarray
+    upper: np.ndarray
+    amplitude: Amplitude
     feature_name: str
 
     def state(self) -> dict[str, Any]:
         """What test time needs, as plain data for a checkpoint."""
         return {"statistics": asdict(self.statistics), "motion": self.motion.state(), "eyes": self.eyes.tolist(),
+                "upper": self.upper.tolist(), "amplitude": self.amplitude.state(),
                 "feature_name": self.feature_name, "imported": None if self.imported is None else self.imported.state()}
 
 
@@ -158,7 +181,8 @@ def training_signals(
 ) -> TrainingSignals:
     """Signals of the training frames: motion as tracked, and what predicts it from sound at test time.
 
-    motion: folder of `d3talker motion train`; without it the prediction is learnt from these frames alone.
+    motion: folder of `d3talker motion train`; without it the prediction is learnt from these frames alone.  With imported motion
+    that drives training as it will drive the test frames, brows and lids apart.
     """
     rows = [frame.aud_id for frame in frames]
     name = subject.feature_name(config.features)
@@ -167,18 +191,40 @@ def training_signals(
     eyes = _rows(read_action_units(subject.layout.action_units), rows, f"action units of {subject.root}")
     statistics = AudioStatistics.of(features)
     audio = statistics.apply(features)
-    signals = drive(subject.identity(), expression, audio, eyes, config, device)
     basis = embedded_head().landmark_basis()[2]
     lips = basis[:, 48:, :2].reshape(len(basis), -1)
     predictor = fit_motion(motion, name, audio, expression, lips)
+    upper = upper_face(embedded_head().expression_names)
+    imported, driving, shown = None, expression, None
+    if subject.imported_expression() is not None or config.motion_source == "imported":
+        heard = imported_rows(subject, rows)
+        imported = regress(heard, expression)
+        if config.motion_source == "imported":
+            driving, shown = np.where(upper, expression, imported.predict(heard)), heard
+    signals = drive(subject.identity(), driving, audio, eyes, config, device, shown)
+    return TrainingSignals(
+        signals, subject.identity(), statistics, predictor, imported, eyes, expression[:, upper],
+        Amplitude.of(expression), name,
+    )
+
+
+def imported_rows(subject: Subject, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Real3D-Portrait's coefficients [T, 64] of some frames.  Raises UserError where none were imported."""
     heard = subject.imported_expression()
-    imported = None
-    if heard is not None:
-        imported = regress(_rows(heard, rows, f"imported coefficients of {subject.root}"), expression)
-    return TrainingSignals(signals, subject.identity(), statistics, predictor, imported, eyes, name)
+    if heard is None:
+        raise UserError(f"{subject.root} has no imported motion; run d3talker motion import")
+    return _rows(heard, rows, f"imported coefficients of {subject.root}")
 
 
-def _rows(values: np.ndarray, rows: Sequence[int], what: str) -> np.ndarray:
+def imported_face() -> FaceModel | None:
+    """BFM-2009, whose expressions imported coefficients are, where its file is among the weights; None where it is not."""
+    try:
+        return load_bfm(find_weights("bfm"))
+    except MissingWeights:
+        return None
+
+
+def _rows(values: np.ndarray, rows: Sequence[int] | np.ndarray, what: str) -> np.ndarray:
     if max(rows) >= len(values):
         raise UserError(f"the {what} have {len(values)} rows, frame {max(rows)} is asked for; run d3talker prepare again")
     return values[np.array(rows)]

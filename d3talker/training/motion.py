@@ -14,6 +14,7 @@ from torch import Tensor
 from d3talker import checkpoint
 from d3talker.config import from_dict
 from d3talker.errors import UserError
+from d3talker.motion.amplitude import aperture
 from d3talker.motion.face import FaceModel
 from d3talker.motion.head import embedded_head
 from d3talker.motion.model import CHECKPOINT, MotionModel
@@ -189,13 +190,6 @@ class MotionTraining:
 def lip_basis(face: FaceModel) -> Tensor:
     """[E, 60]: how each coefficient moves the lips' 20 landmarks, in millimetres, axes side by side."""
     return torch.from_numpy(face.landmark_basis()[2][:, LIPS].reshape(len(face.expression_names), -1) * 1000).float()
-
-
-def aperture(expression: np.ndarray, face: FaceModel) -> np.ndarray:
-    """Height of the gap between the inner lips in millimetres [T], from expression [T, E] (iBUG 61-63 and 65-67)."""
-    mean, _, basis = face.landmark_basis()
-    points = mean + np.einsum("te,exy->txy", expression, basis)
-    return (points[:, [61, 62, 63], 1] - points[:, [67, 66, 65], 1]).mean(1) * 1000
 
 
 def score(predicted: np.ndarray, tracked: np.ndarray) -> Mapping[str, float | None]:

@@ -10,7 +10,7 @@ from d3talker.config import Config
 
 ALL = None
 Options = Mapping[str, tuple[str, ...] | None]  # sections of Config, and of each the options meant, or ALL
-TEST_TIME = ("motion_source", "eyes")
+TEST_TIME = ("motion_source", "amplitude", "eyes")
 # Options that say where to compute or how often to save; they change no number that a table shows.
 NEUTRAL: Options = {"device": ALL, "schedule": ("checkpoint_seconds",)}
 UNSEEN_BY_ADAPTATION: Options = {"pretrain": ALL, "signals": TEST_TIME}
@@ -26,7 +26,10 @@ def without(value: Mapping[str, Any], options: Options) -> dict[str, Any]:
         if section not in options:
             kept[section] = content
         elif (names := options[section]) is not None:
-            kept[section] = {name: item for name, item in content.items() if name not in names}
+            kept[section] = {
+                name: item for name, item in content.items()
+                if name not in names or (name == "motion_source" and item == "imported")  # that drives training, too
+            }
     return kept
 
 

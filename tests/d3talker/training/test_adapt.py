@@ -13,6 +13,7 @@ from d3talker import checkpoint
 from d3talker.config import MINI, Config, check
 from d3talker.errors import UserError
 from d3talker.motion.head import embedded_head
+from d3talker.motion.upper import upper_face
 from d3talker.subject.layout import Subject
 from d3talker.synthesis import TrainedTalker, back, camera
 from d3talker.training import loop
@@ -147,12 +148,28 @@ def test_test_time_reads_no_motion_of_the_test_video(person: Path, finished: Pat
     original = Subject.expression
     try:
         Subject.expression = lambda self: original(self) + 1.0  # type: ignore[method-assign]
-        assert torch.equal(trained.drive(subject, test).motion, before.motion)
+        after = trained.drive(subject, test)
+        assert torch.equal(after.motion, before.motion) and torch.equal(after.expression, before.expression)
         oracle = replace(trained.config, signals=replace(trained.config.signals, motion_source="tracked"))
         trained.config = oracle
         assert not torch.equal(trained.drive(subject, test).motion, before.motion)
     finally:
         Subject.expression = original  # type: ignore[method-assign]
+
+
+def test_brows_and_lids_are_the_training_frames_in_the_eyes_loop(person: Path, finished: Path) -> None:
+    subject, trained = Subject(person), TrainedTalker(finished, "cpu")
+    upper, many = upper_face(embedded_head().expression_names), subject.frames("val")[:40]
+    shown = trained.drive(subject, many).expression.numpy()[:, upper]
+    rows = [frame.aud_id for frame in subject.frames("train")[:30]]
+    theirs = subject.expression()[rows][:, upper]
+    np.testing.assert_allclose(shown, np.concatenate([theirs, theirs[::-1][1:11]])[:len(shown)], atol=1e-6)
+    trained.config = replace(trained.config, signals=replace(trained.config.signals, eyes="still"))
+    still = trained.drive(subject, many).expression.numpy()[:, upper]
+    np.testing.assert_allclose(still, np.broadcast_to(theirs.mean(0), still.shape), atol=1e-6)
+    trained.config = replace(trained.config, signals=replace(trained.config.signals, eyes="video"))
+    filmed = trained.drive(subject, many).expression.numpy()[:, upper]
+    np.testing.assert_allclose(filmed, subject.expression()[[frame.aud_id for frame in many]][:, upper], atol=1e-6)
 
 
 def test_imported_motion_drives_and_is_carried_over_by_the_training_frames(
