@@ -1,4 +1,4 @@
-"""The fourteen rows of the paper's Table 4: their names (the only place that spells them) and what each switches."""
+"""The fourteen rows of the paper's Table 4, and ours beyond it: their names (no other place spells them) and what each switches."""
 
 from __future__ import annotations
 
@@ -37,18 +37,22 @@ ABLATIONS: dict[str, Row] = {
     "attributes-mu-r-s": Row("Δμ, Δr, Δs"),
 }
 
+# Ours: a row of its own in every table, never a part of the paper's model.
+EXTENSIONS: dict[str, Row] = {"rig": Row("D³-Talker + rig", {"rig": "on"})}
+ROWS = ABLATIONS | EXTENSIONS
+
 
 def ablation(name: str) -> Row:
     """The row called `name`; raises UserError that lists the names."""
     try:
-        return ABLATIONS[name]
+        return ROWS[name]
     except KeyError:
-        raise UserError(f"the ablation '{name}' is unknown; choose one of {', '.join(ABLATIONS)}") from None
+        raise UserError(f"the ablation '{name}' is unknown; choose one of {', '.join(ROWS)}") from None
 
 
 def same_setting(name: str) -> list[str]:
     """All rows that train the same model as `name`, itself included, in table order."""
-    return [other for other, row in ABLATIONS.items() if row.switches == ablation(name).switches]
+    return [other for other, row in ROWS.items() if row.switches == ablation(name).switches]
 
 
 def ablated(config: Config, name: str) -> Config:

@@ -46,7 +46,7 @@ class BenchConfig:
     budgets: tuple[float, ...] = ()
     """Seconds of training video; by default 10, or what the tables have (5 10 15 20 in Table 2, 20 in Table 4)."""
     ablations: tuple[str, ...] = ()
-    """Rows of Table 4, by name; by default the full model, in Table 4 all fourteen."""
+    """Rows of Table 4, by name; by default the full model, in Table 4 all fourteen and `rig`, which the other tables show, too."""
     settings: tuple[Setting, ...] = ()
     """self: the test clip's own sound; cross: each --audio; by default self, or what the tables have."""
     audio: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from baselines.adapter import Skip
 from baselines.recipe import Recipe
 from baselines.registry import Registry
 from baselines.spec import BUDGETS, TABLE_4_BUDGET
-from d3talker.ablations import ABLATIONS, ablated, ablation
+from d3talker.ablations import EXTENSIONS, ROWS, ablated, ablation
 from d3talker.config import Config
 from d3talker.errors import UserError
 from d3talker.files import sha256_file
@@ -132,15 +132,15 @@ def conditions(request: Request) -> list[Condition]:
             Condition(setting, budget, rows if own else (), methods)
             for setting in request.settings or ("self",) for budget in request.budgets or (PAPER_BUDGET,)
         ]
-    full = ("full",) if own else ()
+    whole = ("full", *(name for name in EXTENSIONS if name in (request.ablations or EXTENSIONS))) if own else ()
     usual, most = usual_budget(request.budgets, PAPER_BUDGET), usual_budget(request.budgets, TABLE_4_BUDGET)
     budgets = request.budgets or BUDGETS
     reference = tuple(name for name in methods if name == REFERENCE)
     blocks = {
-        1: [Condition("self", usual, full, methods)],
-        2: [Condition("self", budget, full, reference if budget == min(budgets) else ()) for budget in budgets],
-        3: [Condition("cross", usual, full, ())],
-        4: [Condition("self", most, request.ablations or tuple(ABLATIONS), reference)] if own else [],
+        1: [Condition("self", usual, whole, methods)],
+        2: [Condition("self", budget, whole, reference if budget == min(budgets) else ()) for budget in budgets],
+        3: [Condition("cross", usual, whole, ())],
+        4: [Condition("self", most, request.ablations or tuple(ROWS), reference)] if own else [],
     }
     chosen = [block for table in request.tables for block in blocks[table]]
     return [block for block in chosen if not request.settings or block.setting in request.settings]
@@ -178,7 +178,7 @@ def _others(request: Request, subject: Subject, block: Condition, where: dict[st
 
 def _imported(request: Request, subject: Subject, block: Condition, where: dict[str, Any]) -> Iterator[Task]:
     """Other codes' predictions of this subject, at this budget, in this setting; Table 4 has none."""
-    if block.ablations not in ((), ("full",)):
+    if set(block.ablations) - {"full", *EXTENSIONS}:
         return
     for found in request.imports:
         if (found.subject, found.setting, found.budget) == (subject.name, block.setting, block.budget):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from baselines.spec import BUDGETS, TABLE_4_BUDGET, MethodSpec
-from d3talker.ablations import ABLATIONS, same_setting
+from d3talker.ablations import ABLATIONS, EXTENSIONS, ROWS, same_setting
 from d3talker.errors import UserError
 from eval.records import Record
 from reports.columns import EFFICIENCY, OPTIONAL, QUALITY, SYNC_C, SYNC_D
@@ -38,8 +38,8 @@ def table1(results: Results, specs: Sequence[MethodSpec], budget: float | None) 
     budget = usual_budget(records) if budget is None else budget
     chosen = [record for record in records if record.job.budget == budget]
     lines = tuple(
-        Line(spec, (spec.title, kind(spec)), own, budget)
-        for spec, own in by_method(specs, chosen) if own or any(printed.table == 1 for printed in spec.published)
+        Line(spec, (title, kind(spec)), own, budget, row)
+        for spec, row, title, own in by_row(specs, chosen) if own or any(printed.table == 1 for printed in spec.published)
     )
     return Table(
         1, "Table 1", f"Self-driven setting, {budget:g} s of training video.", ("Method", "Type"),
@@ -52,8 +52,8 @@ def table2(results: Results, specs: Sequence[MethodSpec]) -> Table:
     chosen = select(results, "self")
     measured = {record.job.budget for record in chosen}
     lines: list[Line] = []
-    for spec, own in by_method(specs, chosen) if len(measured) > 1 else []:
-        printed = {number.budget for number in spec.published if number.table == 2}
+    for spec, row, title, own in by_row(specs, chosen) if len(measured) > 1 else []:
+        printed = {number.budget for number in spec.published if number.table == 2 and row == "full"}
         if spec.kind == "reference" and own:
             least = min(record.job.budget for record in own)
             records = tuple(record for record in own if record.job.budget == least)
@@ -63,7 +63,7 @@ def table2(results: Results, specs: Sequence[MethodSpec]) -> Table:
         for budget in sorted(measured | (printed & set(BUDGETS))):
             records = tuple(record for record in own if record.job.budget == budget)
             if records or budget in printed:
-                lines.append(Line(spec, (spec.title, f"{budget:g} s"), records, budget, rank=f"{budget:g}"))
+                lines.append(Line(spec, (title, f"{budget:g} s"), records, budget, row, rank=f"{budget:g}"))
     return Table(
         2, "Table 2", "Self-driven setting with different amounts of training video.", ("Method", "Training video"),
         quality(chosen), tuple(lines), results.subjects("self", sorted(measured)),
@@ -81,8 +81,8 @@ def table3(results: Results, specs: Sequence[MethodSpec], budget: float | None) 
         for column in (SYNC_C, SYNC_D, *measured([record for record in chosen if record.job.audio == sound]))
     )
     lines = tuple(
-        Line(spec, (spec.title,), own, budget)
-        for spec, own in by_method(specs, chosen) if own or any(printed.table == 3 for printed in spec.published)
+        Line(spec, (title,), own, budget, row)
+        for spec, row, title, own in by_row(specs, chosen) if own or any(printed.table == 3 for printed in spec.published)
     )
     return Table(
         3, "Table 3", f"Cross-driven setting, {budget:g} s of training video.", ("Method",), columns,
@@ -104,9 +104,9 @@ def table4(results: Results, specs: Sequence[MethodSpec]) -> Table:
             lines.append(Line(spec, (spec.title,), own, budget))
         elif spec.name == "d3talker":
             chosen = [record for record in records if record.job.budget == budget]
-            lines += [_ablation_line(spec, name, chosen, budget) for name in ABLATIONS]
-            strangers = sorted({record.job.ablation for record in chosen} - set(ABLATIONS))
-            lines += [_ablation_line(spec, name, chosen, budget) for name in strangers]
+            there = {record.job.ablation for record in chosen}
+            names = [*ABLATIONS, *(name for name in EXTENSIONS if name in there), *sorted(there - set(ROWS))]
+            lines += [_ablation_line(spec, name, chosen, budget) for name in names]
     return Table(
         4, "Table 4", f"Ablation study, {budget:g} s of training video.", ("Setting",), quality(ablated), tuple(lines),
         results.subjects("self", [budget]),
@@ -115,14 +115,14 @@ def table4(results: Results, specs: Sequence[MethodSpec]) -> Table:
 
 def _ablation_line(spec: MethodSpec, name: str, records: Sequence[Record], budget: float) -> Line:
     """One row; a row that was not run itself borrows the records of a row with the very same setting."""
-    if name not in ABLATIONS:
+    if name not in ROWS:
         return Line(spec, (name,), tuple(r for r in records if r.job.ablation == name), budget, name)
     for twin in [name, *same_setting(name)]:
         own = tuple(record for record in records if record.job.ablation == twin)
         if own:
-            remarks = () if twin == name else (f"the same setting as “{ABLATIONS[twin].title}”, whose runs these are",)
-            return Line(spec, (ABLATIONS[name].title,), own, budget, name, remarks=remarks)
-    return Line(spec, (ABLATIONS[name].title,), (), budget, name)
+            remarks = () if twin == name else (f"the same setting as “{ROWS[twin].title}”, whose runs these are",)
+            return Line(spec, (ROWS[name].title,), own, budget, name, remarks=remarks)
+    return Line(spec, (ROWS[name].title,), (), budget, name)
 
 
 def _heard(column: Column, sound: str) -> Column:
@@ -141,8 +141,8 @@ def measured(records: Iterable[Record]) -> tuple[Column, ...]:
 
 
 def select(results: Results, setting: str) -> list[Record]:
-    """Records of whole models in one setting."""
-    return [r for r in results.records if r.job.setting == setting and r.job.ablation == "full"]
+    """Records of whole models in one setting, with ours beyond the paper."""
+    return [r for r in results.records if r.job.setting == setting and r.job.ablation in ("full", *EXTENSIONS)]
 
 
 def usual_budget(records: Iterable[Record], wanted: float = PAPER_BUDGET) -> float:
@@ -162,6 +162,19 @@ def by_method(
     strangers = sorted({record.job.method for record in records} - {spec.name for spec in specs})
     everyone = [*specs, *(MethodSpec(name=name, title=name, kind="other") for name in strangers)]
     return [(spec, tuple(record for record in records if record.job.method == spec.name)) for spec in everyone]
+
+
+def by_row(
+    specs: Sequence[MethodSpec], records: Sequence[Record]
+) -> list[tuple[MethodSpec, str, str, tuple[Record, ...]]]:
+    """Each method as it is, then with each extension that was measured: spec, name and title of the row, records."""
+    rows = []
+    for spec, own in by_method(specs, records):
+        rows.append((spec, "full", spec.title, tuple(r for r in own if r.job.ablation == "full")))
+        for name, row in EXTENSIONS.items():
+            if more := tuple(r for r in own if r.job.ablation == name):
+                rows.append((spec, name, row.title, more))
+    return rows
 
 
 def kind(spec: MethodSpec) -> str:

@@ -129,9 +129,9 @@ def test_tables_with_sounds_and_pretraining(bench, people, tmp_path):
     write_wav(tmp_path / "speech.wav", np.zeros(64000, np.float32))
     sound, others = f"A={tmp_path / 'speech.wav'}", map(str, people[1:])
     code, said = bench("--tables", "all", *BUDGET, "--audio", sound, "--pretrain", *others)
-    # 11 settings of Table 4, one of them driven by A, and four floors
-    assert code == 0 and "16 jobs" in said and "driven by A" in said
-    assert len(list((bench.out / "pretrain").iterdir())) == 10
+    # 12 settings of Table 4, two of them driven by A, and four floors
+    assert code == 0 and "18 jobs" in said and "driven by A" in said
+    assert len(list((bench.out / "pretrain").iterdir())) == 11
     assert "left out" in bench("--tables", "4", *BUDGET, "--dry-run")[1]
 
 

@@ -10,7 +10,7 @@ import pytest
 from toys import ToySubject
 
 from d3talker import checkpoint
-from d3talker.ablations import ABLATIONS, ablated
+from d3talker.ablations import ABLATIONS, ROWS, ablated
 from d3talker.config import PAPER
 from d3talker.errors import UserError
 from d3talker.motion.model import CHECKPOINT, MotionModel
@@ -24,7 +24,7 @@ from eval.protocol import D3_V1
 FLOORS = ("ground-truth", "ground-truth-h264", "mean-frame", "nearest-pose")
 SUBJECTS = (ToySubject("anna"), ToySubject("ben"))
 PEOPLE = (ToySubject("p1"), ToySubject("p2"))
-DISTINCT = 11  # Table 4 has fourteen rows, of which three repeat a setting of another
+DISTINCT = 12  # the paper's Table 4 has fourteen rows, of which three repeat a setting of another; the rig is ours
 
 
 @pytest.fixture
@@ -45,24 +45,34 @@ def count(request: Request) -> Counter:
 
 def test_table_1_has_one_budget_and_every_method():
     tasks = plan(ask(tables=(1,), seeds=3)).tasks
-    assert Counter(task.job.method for task in tasks) == {"d3talker": 6, **dict.fromkeys(FLOORS, 2)}
-    assert {(task.job.budget, task.job.setting, task.job.ablation) for task in tasks} == {(10, "self", "full")}
+    assert Counter(task.job.method for task in tasks) == {"d3talker": 12, **dict.fromkeys(FLOORS, 2)}
+    assert {(task.job.budget, task.job.setting, task.job.ablation) for task in tasks} == {(10, "self", "full"), (10, "self", "rig")}
+
+
+def test_the_rig_has_a_row_in_every_table_unless_other_rows_were_named(sounds):
+    for table in TABLES:
+        assert "rig" in {task.job.ablation for task in plan(ask(tables=(table,), sounds=sounds)).tasks}
+        named = plan(ask(tables=(table,), sounds=sounds, ablations=("full", "without-c2f"))).tasks
+        assert "rig" not in {task.job.ablation for task in named}
+    assert {task.job.ablation for task in plan(ask(methods=("d3talker",))).tasks} == {"full"}
+    assert {task.config.ablation.rig for task in plan(ask(methods=("d3talker",), ablations=("rig",))).tasks} == {"on"}
+    assert PAPER.ablation.rig == "off" and all("rig" not in row.switches for row in ABLATIONS.values())
 
 
 def test_table_2_has_four_budgets_of_our_model_and_one_of_the_truth():
     tasks = plan(ask(tables=(2,))).tasks
-    assert Counter(task.job.method for task in tasks) == {"d3talker": 8, "ground-truth": 2}
-    assert Counter(task.job.budget for task in tasks) == {5: 4, 10: 2, 15: 2, 20: 2}
+    assert Counter(task.job.method for task in tasks) == {"d3talker": 16, "ground-truth": 2}
+    assert Counter(task.job.budget for task in tasks) == {5: 6, 10: 4, 15: 4, 20: 4}
 
 
 def test_table_3_has_every_sound(sounds):
     tasks = plan(ask(tables=(3,), sounds=sounds, seeds=2)).tasks
-    assert len(tasks) == 2 * 2 * 2
+    assert len(tasks) == 2 * 2 * 2 * 2
     assert {(task.job.setting, task.job.audio) for task in tasks} == {("cross", "A"), ("cross", "B")}
     assert len({task.job.source_hash for task in tasks}) == 2
 
 
-def test_table_4_has_fourteen_rows_of_eleven_settings():
+def test_table_4_has_fifteen_rows_of_twelve_settings():
     tasks = plan(ask(tables=(4,))).tasks
     assert Counter(task.job.method for task in tasks) == {"d3talker": 2 * DISTINCT, "ground-truth": 2}
     assert {task.job.budget for task in tasks} == {20}
@@ -73,15 +83,15 @@ def test_all_tables_share_what_they_have_in_common(sounds):
     request = ask(tables=TABLES, sounds=sounds, seeds=3)
     tasks = plan(request).tasks
     own = [task for task in tasks if task.config]
-    # 4 budgets, ten more rows at 20 s, two sounds at 10 s; the full model at 10 and 20 s stands in several tables
-    assert len(own) == 2 * 3 * (4 + DISTINCT - 1 + 2)
-    assert len(units(own)) == 2 * 3 * (4 + DISTINCT - 1)
+    # 4 budgets with and without rig, ten more rows at 20 s, two sounds at 10 s; what stands in several tables is run once
+    assert len(own) == 2 * 3 * (2 * 4 + DISTINCT - 2 + 2 * 2)
+    assert len(units(own)) == 2 * 3 * (2 * 4 + DISTINCT - 2)
     assert len({task.job.key for task in tasks}) == len(tasks)
 
 
 def test_pretraining_happens_once_for_all_that_see_the_same():
     starts = {task.pretraining.key for task in plan(ask(tables=TABLES, seeds=2)).tasks if task.pretraining}
-    # of eleven settings only the one without the refiner is pre-trained as the full model is
+    # of twelve settings only the one without the refiner is pre-trained as the full model is
     assert len(starts) == DISTINCT - 1
     assert start_of(ablated(PAPER, "without-c2f"), PAPER, PEOPLE) == Pretraining(PAPER, PEOPLE)
     longer = replace(PAPER, schedule=replace(PAPER.schedule, face=20000), device="cpu")
@@ -99,7 +109,7 @@ def test_a_job_knows_its_pretraining_and_no_option_of_another():
 
 
 def test_rows_that_are_one_setting_have_one_name():
-    assert len(canonical(list(ABLATIONS))) == DISTINCT
+    assert len(canonical(list(ROWS))) == DISTINCT
     assert canonical(["audio-only"]) == canonical(["without-facial-motion"])
     for name in ABLATIONS:
         assert ablated(PAPER, canonical([name])[0]) == ablated(PAPER, name)

@@ -161,3 +161,18 @@ def test_a_foreign_sounds_own_correlation_stands_beside_its_sync_columns(maker):
     maker.record(setting="cross", audio="other", metrics={})
     columns = [(c.audio, c.metric) for c in table3(load_results(maker.root), methods(), None).columns]
     assert ("voice", "avc_r") in columns and ("other", "avc_r") not in columns and ("A", "sync_c") in columns
+
+
+def test_the_rig_has_a_row_of_its_own_without_published_numbers(maker):
+    for budget in (5, 10, 20):
+        maker.record(budget=budget)
+        maker.record(budget=budget, ablation="rig")
+    maker.record(budget=20, ablation="audio-only")
+    found = grids(maker)
+    for name, second in (("table1", None), ("table2", "5 s"), ("table4", None)):
+        ours = cell(found[name], "D³-Talker + rig", "psnr", second)
+        assert ours.value is not None and ours.published is None and len(ours.records) == 1
+        assert cell(found[name], "D³-Talker", "psnr", second).published is not None
+    titles = [row.labels[0] for row in found["table1"].rows]
+    assert titles.index("D³-Talker + rig") == titles.index("D³-Talker") + 1
+    assert found["table4"].rows[-1].labels == ("D³-Talker + rig",)
