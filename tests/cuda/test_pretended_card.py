@@ -1,0 +1,59 @@
+"""The CUDA path without a card: device rules, equality with the CPU, every resume, and budgets of launches and waits."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("gsplat")
+
+CLOSE = 1e-5  # of a loss
+
+
+@pytest.fixture(scope="module")
+def report(person: Path, other_person: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What rehearse.py found, in a process of its own: it renames a torch backend for good."""
+    script, out = Path(__file__).with_name("rehearse.py"), tmp_path_factory.mktemp("card")
+    run = subprocess.run([sys.executable, str(script), str(out), str(person), str(other_person)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-4000:]
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(("name", "steps"), [("adapt", 22), ("adapt from a pre-training", 22), ("pretrain", 14)])
+def test_training_is_the_cpus(report: dict[str, Any], name: str, steps: int) -> None:
+    assert report[name]["steps"] == steps
+    assert report[name]["worst"] < CLOSE
+
+
+@pytest.mark.parametrize(("name", "stage"), [
+    *(("adapt", stage) for stage in ("face", "mouth", "fuse", "refine")), ("pretrain", "face"), ("pretrain", "mouth"),
+])
+def test_every_resume_ends_where_one_run_does(report: dict[str, Any], name: str, stage: str) -> None:
+    assert report[name]["resumed"][stage] == 0
+
+
+def test_frames_are_the_cpus(report: dict[str, Any]) -> None:
+    assert report["render"]["worst"] < 1e-4 and report["render"]["fps"] > 0
+
+
+def test_metrics_are_the_cpus(report: dict[str, Any]) -> None:
+    assert report["metrics"]["lpips"] < 1e-5 and report["metrics"]["sync"] < 1e-4
+
+
+BUDGETS = {  # launches, waits, uploads; gsplat waits once a draw, for a count
+    "adapt face": (705, 12, 9), "adapt face with geometry": (1000, 16, 9), "adapt mouth": (1020, 21, 16), "adapt fuse": (707, 18, 13),
+    "adapt refine": (2076, 35, 25), "pretrain face": (1715, 25, 22), "pretrain mouth": (3547, 50, 40), "frame": (196, 4, 0),
+    "refined": (304, 0, 0),
+}
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_no_more_launches_and_waits_than_budgeted(report: dict[str, Any], name: str) -> None:
+    found = report["counts"][name]
+    assert (found["launches"], found["waits"], found["uploads"]) <= BUDGETS[name], found
+    assert all(a <= b for a, b in zip(found.values(), BUDGETS[name], strict=True)), found
