@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from d3talker.encoding import gathered
+from d3talker.encoding.gathered import Cells
 from d3talker.encoding.levels import Level, make_levels
 from d3talker.errors import UserError
 
@@ -27,7 +29,7 @@ class TriPlaneEncoder(nn.Module):
     with scale and side as in `make_levels`. A plane whose x leaves [0, 1]² gives zeros, as in torch-ngp's GridEncoder.
 
     Parameter `table` [3, rows, features]: table[p] is plane p's `embeddings` in official checkpoints, level by level.
-    Backends: reference (torch), grid (grid_sample, any device), cpu (numba, float32), tinycudann (CUDA); auto takes
+    Backends: reference (torch), grid (one gather, any device), cpu (numba, float32), tinycudann (CUDA); auto takes
     D3TALKER_ENCODER if set, else cpu for float32 on the CPU, else grid.
     """
 
@@ -55,22 +57,35 @@ class TriPlaneEncoder(nn.Module):
         with torch.no_grad():
             self.table.uniform_(-1e-4, 1e-4, generator=generator)
 
-    def forward(self, means: Tensor) -> Tensor:
-        """means [N, 3] in world units -> [N, 3 * levels * features]: plane, then level, then feature."""
+    def forward(self, means: Tensor, cells: Cells | None = None) -> Tensor:
+        """means [N, 3] in world units -> [N, 3 * levels * features]: plane, then level, then feature.
+
+        cells: what `cells` gave for these means, here or in another encoder of the same layout and bound.
+        """
         if means.ndim != 2 or means.shape[1] != 3:
             raise UserError(f"the tri-plane encoder got means of shape {tuple(means.shape)}; pass [N, 3]")
-        return self._encode(means)(means, self.bound, self.table, self.layout)
+        if cells is not None:
+            return gathered.encode(means, self.bound, self.table, self.layout, cells)
+        return self._encode(self._chosen(means))(means, self.bound, self.table, self.layout)
 
-    def _encode(self, means: Tensor) -> Callable[..., Tensor]:
+    def cells(self, means: Tensor) -> Cells | None:
+        """The cells of means [N, 3], to be looked up by several encoders; None for a backend that finds them by itself."""
+        return gathered.cells(means, self.bound, self.layout) if self._chosen(means) == "grid" else None
+
+    def _chosen(self, means: Tensor) -> str:
         chosen = os.environ.get("D3TALKER_ENCODER", "auto") if self.backend == "auto" else self.backend
         if chosen not in BACKENDS:
             raise UserError(f"D3TALKER_ENCODER names the backend '{chosen}'; choose one of {', '.join(BACKENDS)}")
         if chosen == "auto":
             chosen = "cpu" if means.device.type == "cpu" and means.dtype == torch.float32 else "grid"
+        return chosen
+
+    @staticmethod
+    def _encode(chosen: str) -> Callable[..., Tensor]:
         if chosen == "cpu":
             from d3talker.encoding.cpu import encode
         elif chosen == "grid":
-            from d3talker.encoding.dense import encode
+            from d3talker.encoding.gathered import encode
         elif chosen == "tinycudann":
             from d3talker.encoding.tcnn import encode
         else:

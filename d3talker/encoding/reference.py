@@ -39,7 +39,7 @@ def encode_level(points: Tensor, table: Tensor, level: Level) -> Tensor:
 def unit_planes(means: Tensor, bound: float) -> tuple[Tensor, Tensor]:
     """Positions [3, N, 2] in [0, 1] on the planes xy, yz, xz, 0 where outside; and whether they lie inside [3, N]."""
     unit = (means + bound) / (2 * bound)
-    planes = torch.stack([unit[:, pair] for pair in PLANES])
+    planes = torch.stack([torch.stack([unit[:, a], unit[:, b]], -1) for a, b in PLANES])
     inside = ((planes >= 0) & (planes <= 1)).all(-1)
     return torch.where(inside[..., None], planes, torch.zeros_like(planes)), inside
 

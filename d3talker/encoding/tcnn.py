@@ -73,7 +73,7 @@ def encode(means: Tensor, bound: float, table: Tensor, levels: Sequence[Level]) 
     planes, inside = unit_planes(means, bound)
     features = []
     for p in range(3):
-        flat = (table[p][rows.clamp_min(0)] * (rows >= 0)[:, None]).flatten()
+        flat = (table[p].index_select(0, rows.clamp_min(0)) * (rows >= 0)[:, None]).flatten()
         values = torch.func.functional_call(module, {"params": flat}, (planes[p],))
         features.append(torch.where(inside[p][:, None], values, torch.zeros_like(values[:1])))
     return torch.cat(features, dim=1)

@@ -55,6 +55,13 @@ def test_twin_has_the_gradient_of_finite_differences():
     assert torch.autograd.gradcheck(dssim, (x, y))
 
 
+def test_gradient_in_torch_alone_equals_the_twin():
+    x, y = (value.double() for value in images(2, 9, 14))
+    assert torch.autograd.gradcheck(lambda pred: dssim(pred, y[:1, :3, :4]), x[:1, :3, :4].clone().requires_grad_())
+    got, want = (torch.autograd.grad(3 * f(x.requires_grad_(), y), x)[0] for f in (dssim, dssim_torch))
+    torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-15)
+
+
 def test_identical_images_and_extremes():
     x, _ = images(1, 40, 40)
     assert dssim(x, x).item() == pytest.approx(0, abs=1e-6)
