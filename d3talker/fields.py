@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from d3talker.config import EncodingConfig, FieldConfig, Region
-from d3talker.encoding import TriPlaneEncoder
+from d3talker.encoding import Cells, TriPlaneEncoder
 from d3talker.signals import EYE_WIDTH, mlp
 
 OUTPUTS = {"means": 3, "quats": 4, "scales": 3, "opacities": 1, "sh": 3}
@@ -77,13 +78,14 @@ class DeformationField(nn.Module):
         assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)  # a field starts as no deformation at all
 
-    def anchors(self, means: Tensor, eye_floor: Tensor) -> Anchors:
+    def anchors(self, means: Tensor, eye_floor: Tensor, cells: Cells | None = None) -> Anchors:
         """Encode the centres [N, 3]; gradients do not reach them, as the static field is learnt from the picture alone.
 
         The eyes' signal reaches what lies above `eye_floor` (y in metres) alone.  Six numbers tell the frames of a short clip
         apart, so that the lips would else be learnt from the eyes; InsTaG has a loss against it (5e-3 in the lips' box).
+        cells: those of the encoder, if known.
         """
-        position = self.encoder(means.detach())
+        position = self.encoder(means.detach(), cells)
         above = (means.detach()[:, 1:2] > eye_floor).to(position)
         return Anchors(self.from_position(position), self.attention(position), self.eye_gate(position) * above)
 
@@ -97,6 +99,28 @@ class DeformationField(nn.Module):
         if "opacities" in parts:
             parts["opacities"] = parts["opacities"][:, 0]
         return Deformation(**parts)
+
+
+def shifts(
+    fields: Sequence[DeformationField], means: Tensor, eye_floor: Tensor, anchors: Anchors, signal: Tensor, eyes: Tensor
+) -> Tensor:
+    """Delta mu [K, N, 3] that K fields of one shape predict at unlearning centres [N, 3], all with the attention of `anchors`.
+
+    The same as each field's `forward`, in one pass over stacked weights.
+    """
+    first, axes = fields[0], fields[0].axes
+    assert isinstance(axes, Tensor)
+    cells = first.encoder.cells(means)
+    position = torch.stack([field.encoder(means, cells) for field in fields])
+
+    def weight(name: str) -> Tensor:
+        return torch.stack([field.get_parameter(f"{name}.weight") for field in fields]).transpose(1, 2)
+
+    gate = torch.relu(torch.relu(position @ weight("eye_gate.0.0")) @ weight("eye_gate.0.2")) * (means[:, 1:2] > eye_floor)
+    hidden = position @ weight("from_position") + (anchors.attention * signal) @ weight("from_signal")
+    hidden = torch.relu(hidden + (gate * eyes) @ weight("from_eyes"))
+    outputs = torch.relu(hidden @ weight("decoder.1.0")) @ weight("decoder.1.2")[..., :OUTPUTS["means"]]
+    return outputs * (first.means_scale * axes)
 
 
 def build_field(region: Region, config: FieldConfig, width: int, hidden: int, attributes: str) -> DeformationField:

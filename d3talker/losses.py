@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,26 +17,26 @@ def l1(predicted: Tensor, target: Tensor) -> Tensor:
 
 
 def mask_loss(alpha: Tensor, mask: Tensor) -> Tensor:
-    """Opacity where the region is not, transparency where it is (InsTaG train_face.py): alpha, mask [H, W, 1] in [0, 1]."""
-    return (alpha * (1 - mask)).mean() + ((1 - alpha) * mask).mean()
+    """Opacity where the region is not, transparency where it is (InsTaG train_face.py): alpha [H, W, 1] in [0, 1], mask bool."""
+    return torch.where(mask, 1 - alpha, alpha).mean()
 
 
-def similarity_contrast(general: Tensor, individuals: Sequence[Tensor], own: int, temperature: float) -> Tensor:
+def similarity_contrast(general: Tensor, individuals: Tensor, own: int, temperature: float) -> Tensor:
     """L_SC(k) (eq. 10): pull Delta mu_G to the own Individual Field's Delta mu, away from the others'.
 
-    general [N, 3]; individuals: Delta mu of every identity's Individual Field [N, 3], queried with identity k's audio feature;
+    general [N, 3]; individuals: Delta mu of every identity's Individual Field [K, N, 3], queried with identity k's audio feature;
     own = k.  The similarity is the mean over Gaussians of the cosine.
     """
-    similarities = torch.stack([F.cosine_similarity(general, other, dim=-1, eps=STILL).mean() for other in individuals])
-    return F.cross_entropy(similarities[None] / temperature, torch.tensor([own], device=general.device))
+    similarities = F.cosine_similarity(general, individuals, dim=-1, eps=STILL).mean(-1)
+    return -F.log_softmax(similarities / temperature, 0)[own]
 
 
-def negative_contrast(own: Tensor, others: Sequence[Tensor]) -> Tensor:
+def negative_contrast(own: Tensor, others: Tensor) -> Tensor:
     """L_C of InsTaG (pretrain_face.py:215-229): other identities' Delta mu must not point along the own one.
 
-    own, others [N, 3] in metres; no gradient reaches the others.
+    own [N, 3], others [K, N, 3] in metres; no gradient reaches the others.
     """
-    return torch.stack([torch.relu((other.detach() * own).sum(-1)).mean() for other in others]).sum()
+    return torch.relu((others.detach() * own).sum(-1)).mean(-1).sum()
 
 
 def geometry(layer: Layer, normals: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
@@ -51,11 +49,11 @@ def geometry(layer: Layer, normals: Tensor, depth: Tensor) -> tuple[Tensor, Tens
     assert layer.normals is not None
     known = (normals * normals).sum(-1) > 0.5
     drawn = F.normalize(layer.normals, dim=-1, eps=1e-6)
-    normal = (1 - (drawn * normals).sum(-1))[known].sum() / known.sum().clamp_min(1)
+    normal = torch.where(known, 1 - (drawn * normals).sum(-1), 0.0).sum() / known.sum().clamp_min(1)
     seen = torch.isfinite(depth) & (layer.alpha[..., 0] > 0.5)
     ours = layer.depth[..., 0] / layer.alpha[..., 0].clamp_min(0.5)
-    difference = _standardise(ours, seen) - _standardise(torch.nan_to_num(depth), seen)
-    return normal, difference.abs()[seen].sum() / seen.sum().clamp_min(1)
+    difference = _standardise(ours, seen) - _standardise(torch.nan_to_num(depth), seen)  # 0 where not seen
+    return normal, difference.abs().sum() / seen.sum().clamp_min(1)
 
 
 def _standardise(values: Tensor, known: Tensor) -> Tensor:

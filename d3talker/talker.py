@@ -27,13 +27,6 @@ class Signals(NamedTuple):
     eyes: Tensor
     expression: Tensor
 
-    def noisy(self, strength: float, generator: torch.Generator) -> Signals:
-        """The same with Gaussian noise of this standard deviation on the audio features."""
-        if strength == 0:
-            return self
-        noise = torch.randn(self.audio.shape, generator=generator).to(self.audio)
-        return self._replace(audio=self.audio + strength * noise)
-
 
 class Camera(NamedTuple):
     """viewmat [4, 4] world to camera, OpenCV axes; K [3, 3] and size in pixels."""
@@ -98,6 +91,7 @@ class Talker(nn.Module):
     def __init__(self, config: Config, general: General, identity: Identity) -> None:
         super().__init__()
         self.config, self.general, self.identity = config, general, identity
+        self.check_values = True  # look for NaN in what is drawn, which on CUDA waits for the card
 
     def gaussians(self, region: Region) -> Gaussians:
         """The region's static Gaussians."""
@@ -113,9 +107,10 @@ class Talker(nn.Module):
 
     def anchors(self, region: Region) -> dict[str, Anchors]:
         """What the fields know of the static centres; constant as long as these do not move."""
-        means = self.gaussians(region).means
-        floor = self.identity.eye_floor
-        return {name: field.anchors(means, floor) for name, field in self.active_fields(region).items()}
+        means = self.gaussians(region).means.detach()
+        fields = self.active_fields(region)
+        cells = next(iter(fields.values())).encoder.cells(means)  # both fields of a region have one layout
+        return {name: field.anchors(means, self.identity.eye_floor, cells) for name, field in fields.items()}
 
     def encode(self, signals: Signals) -> dict[str, Tensor]:
         """F_M, F_A and the eyes of one frame, each encoded once for both regions; only what the ablation uses."""
@@ -152,8 +147,8 @@ class Talker(nn.Module):
     def draw(self, region: Region, camera: Camera, delta: Deformation | None, normals: bool = False) -> Layer:
         """Rasterise one region, deformed by `delta` or static (eq. 8-9), over nothing."""
         g = self.gaussians(region)
-        delta = delta or Deformation(torch.zeros_like(g.means))
-        means = g.means + delta.means
+        means = g.means if delta is None else g.means + delta.means
+        delta = delta or Deformation(means)
         sh: Tensor = g.sh
         if delta.sh is not None:
             sh = torch.cat([sh[:, :1] + delta.sh[:, None], sh[:, 1:]], 1)
@@ -162,7 +157,7 @@ class Talker(nn.Module):
         picture = rasterize(
             means, g.quats if delta.quats is None else g.quats + delta.quats, g.scales(delta.scales),
             g.opacities(delta.opacities), colors, camera.viewmat[None], camera.K[None], camera.width, camera.height,
-            normals=normals,
+            normals=normals, check_values=self.check_values,
         )
         return Layer(picture.rgb[0], picture.alpha[0], picture.depth[0], None if picture.normals is None else picture.normals[0])
 

@@ -13,7 +13,7 @@ from d3talker.encoding.gathered import Cells
 from d3talker.encoding.levels import Level, make_levels
 from d3talker.errors import UserError
 
-__all__ = ["BACKENDS", "Level", "TriPlaneEncoder", "make_levels"]
+__all__ = ["BACKENDS", "Cells", "Level", "TriPlaneEncoder", "make_levels"]
 
 BACKENDS = ("auto", "reference", "grid", "cpu", "tinycudann")
 

@@ -32,6 +32,7 @@ def rasterize(
     *,
     backend: str = "auto",
     normals: bool = False,
+    check_values: bool = True,
 ) -> Rendering:
     """Render N Gaussians with C cameras; differentiable in every tensor, the background included.
 
@@ -46,6 +47,7 @@ def rasterize(
         backend: auto | reference | cpu | gsplat. auto takes D3TALKER_RENDER if set, else gsplat for CUDA tensors, cpu
             for float32 on the CPU, reference for any other dtype.
         normals: also accumulate each Gaussian's shortest axis.
+        check_values: look for NaN and infinity, which on CUDA waits for the card; the CPU's kernels need it.
 
     Semantics are gsplat's: 0.3 px² added to the projected covariance, alpha capped at 0.999, contributions under 1/255
     skipped, a pixel stops before its transmittance would reach 1e-4, near plane 0.01, x/z and y/z clamped in the
@@ -54,7 +56,7 @@ def rasterize(
     backend that does not fit the tensors, and MissingExtra where gsplat is not installed.
     """
     gaussians = {"means": means, "quats": quats, "scales": scales, "opacities": opacities, "colors": colors}
-    scene = make_scene(gaussians, viewmats, Ks, width, height, background)
+    scene = make_scene(gaussians, viewmats, Ks, width, height, background, check_values)
     extra = camera_normals(scene.means, scene.quats, scene.scales, scene.viewmats) if normals else None
     return _renderer(backend, scene)(scene, extra)
 

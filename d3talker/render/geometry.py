@@ -18,6 +18,14 @@ def rotation_matrices(quats: Tensor) -> Tensor:
     return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
 
 
+def rotate(quats: Tensor, vectors: Tensor) -> Tensor:
+    """Vectors [..., 3] turned by quaternions [..., 4] wxyz of any length."""
+    q = normalize(quats, dim=-1)
+    w, axis = q[..., :1], q[..., 1:]
+    twice = 2 * torch.linalg.cross(axis, vectors)
+    return vectors + w * twice + torch.linalg.cross(axis, twice)
+
+
 def covariances(quats: Tensor, scales: Tensor) -> Tensor:
     """R diag(s²) R^T, [..., 3, 3]."""
     half = rotation_matrices(quats) * scales[..., None, :]
@@ -30,12 +38,11 @@ def camera_normals(means: Tensor, quats: Tensor, scales: Tensor, viewmats: Tenso
     means [B, N, 3], quats [B, N, 4], scales [B, N, 3] with B = 1 or C; viewmats [C, 4, 4]. Differentiable in quats and
     viewmats; the choice of axis and of sign is piecewise constant.
     """
-    shortest = scales.argmin(-1)[..., None, None].expand(*scales.shape[:-1], 3, 1)
-    axes = rotation_matrices(quats)
-    batch = max(axes.shape[0], shortest.shape[0])
-    axes = axes.expand(batch, -1, -1, -1).gather(-1, shortest.expand(batch, -1, -1, -1))[..., 0]
-    turn = viewmats[:, None, :3, :3]
-    normals = (turn @ axes[..., None])[..., 0]
-    centres = (turn @ means[..., None])[..., 0] + viewmats[:, None, :3, 3]
+    shortest = torch.zeros_like(scales).scatter_(-1, scales.argmin(-1, keepdim=True), 1)
+    batch = max(len(quats), len(scales))
+    axes = rotate(quats.expand(batch, -1, -1), shortest.expand(batch, -1, -1))
+    turn = viewmats[:, :3, :3].transpose(1, 2)
+    normals = axes @ turn
+    centres = means @ turn + viewmats[:, None, :3, 3]
     away = (normals * centres).sum(-1, keepdim=True) > 0
     return torch.where(away, -normals, normals)

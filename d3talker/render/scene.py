@@ -62,9 +62,10 @@ _ROWS = {"means": (3,), "quats": (4,), "scales": (3,), "opacities": (), "colors"
 
 
 def make_scene(
-    gaussians: dict[str, Tensor], viewmats: Tensor, Ks: Tensor, width: int, height: int, background: Tensor | None
+    gaussians: dict[str, Tensor], viewmats: Tensor, Ks: Tensor, width: int, height: int, background: Tensor | None,
+    check_values: bool = True,
 ) -> Scene:
-    """Check shapes, dtypes, devices and finiteness; raise UserError that names the first offender."""
+    """Check shapes, dtypes, devices and, if asked for, finiteness; raise UserError that names the first offender."""
     if width < 1 or height < 1:
         raise UserError(f"rasterize got an image of {width}x{height} pixels; both sides must be at least 1")
     if viewmats.ndim != 3 or viewmats.shape[1:] != (4, 4):
@@ -77,7 +78,9 @@ def make_scene(
     if background is not None:
         background = _batch_background(background, cameras, height, width)
     scene = Scene(**batched, viewmats=viewmats, Ks=Ks, background=background, width=width, height=height)
-    _check_values(scene)
+    _check_kinds(scene)
+    if check_values:
+        _check_values(scene)
     return scene
 
 
@@ -107,17 +110,23 @@ def _batch_background(value: Tensor, cameras: int, height: int, width: int) -> T
     )
 
 
-def _check_values(scene: Scene) -> None:
+def _tensors(scene: Scene) -> dict[str, Tensor]:
     tensors = {name: getattr(scene, name) for name in (*_ROWS, "viewmats", "Ks")}
-    if scene.background is not None:
-        tensors["background"] = scene.background
+    return tensors if scene.background is None else {**tensors, "background": scene.background}
+
+
+def _check_kinds(scene: Scene) -> None:
     dtype, device = scene.means.dtype, scene.means.device
-    for name, value in tensors.items():
+    for name, value in _tensors(scene).items():
         if value.dtype != dtype or value.device != device or not value.is_floating_point():
             raise UserError(
                 f"rasterize got {name} as {value.dtype} on {value.device} beside means as {dtype} on {device}; "
                 "convert all inputs to one floating dtype and device"
             )
+
+
+def _check_values(scene: Scene) -> None:
+    tensors = _tensors(scene)
     with torch.no_grad():
         # a sum is the cheapest test of finiteness, and on CUDA all of them share one synchronisation
         if torch.isfinite(torch.stack([value.sum() for value in tensors.values()])).all():

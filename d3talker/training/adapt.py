@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from d3talker.config import REGIONS, Config, Region, check
 from d3talker.errors import UserError
-from d3talker.fields import Deformation
 from d3talker.files import sha256_file
 from d3talker.losses import geometry
 from d3talker.motion.model import CHECKPOINT as MOTION
@@ -20,17 +19,19 @@ from d3talker.refiner import Refiner
 from d3talker.subject.layout import Frame, Subject
 from d3talker.talker import General, Talker, device_of, total
 from d3talker.training import pictures
-from d3talker.training.dataset import TrainingSignals, Views, load_views, training_signals
+from d3talker.training.dataset import TrainingSignals, training_signals
 from d3talker.training.density import DensityControl
 from d3talker.training.loop import Loop, finished
 from d3talker.training.optimisers import field_groups, fuse_groups, gaussian_groups, net_group, optimiser, set_rates
 from d3talker.training.pictures import Parts
-from d3talker.training.priors import Priors, load_priors
+from d3talker.training.priors import load_priors
 from d3talker.training.refine import RefinerTrainer, load_perceptual
 from d3talker.training.seen import UNSEEN_BY_ADAPTATION, seen
 from d3talker.training.shared import CHECKPOINT as PRETRAINED
 from d3talker.training.shared import Shared, load_general
+from d3talker.training.staging import Shelf, room, send
 from d3talker.training.start import first_identity
+from d3talker.training.views import Sample, Views, draw_sample, load_views
 
 CHECKPOINT = "adapt.safetensors"
 GENERAL_HELD = 0.3  # InsTaG train_face.py:55-56: the shared nets learn at a tenth until step 3000 of 10000
@@ -45,12 +46,12 @@ class Adaptation(Loop):
     density: DensityControl | None = None  # there is none in the refiner's stage
 
     def __init__(
-        self, config: Config, views: Views, signals: TrainingSignals, priors: Priors | None, out: Path, seed: int,
+        self, config: Config, views: Views, signals: TrainingSignals, priors: Shelf | None, out: Path, seed: int,
         device: torch.device, general: Shared | None = None, job: dict[str, Any] | None = None,
     ) -> None:
         check(config)
-        super().__init__(out, CHECKPOINT, job or {}, seed, config.schedule.checkpoint_seconds)
-        self.config, self.views, self.signals, self.priors, self.device = config, views, signals, priors, device
+        super().__init__(out, CHECKPOINT, job or {}, seed, config.schedule.checkpoint_seconds, device)
+        self.config, self.views, self.signals, self.priors = config, views, signals, priors
         self.pretrained = general is not None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # layers draw their first weights from the global generator
@@ -75,8 +76,12 @@ class Adaptation(Loop):
 
     def begin_stage(self) -> None:
         t, region = self.talker, self.region
+        still: dict[str, tuple[Region, ...]] = {"face": (), "mouth": ("face",)}
+        with torch.no_grad():  # of the regions whose centres and fields do not learn in this stage
+            self.anchors = {r: t.anchors(r) for r in still.get(self.stage, REGIONS)}
         if self.stage == "refine":
             self.optimizer = self.density = None  # the refiner's trainer has its own optimiser
+            self.coarse = Shelf(self._coarse, len(self.views), room(), batch=0)
             return
         if self.stage == "fuse":
             groups = fuse_groups(t.gaussians("face"), t.gaussians("mouth"), self.config)
@@ -93,29 +98,42 @@ class Adaptation(Loop):
         )
 
     def train_step(self) -> Parts:
+        self.talker.check_values = self.checks()
         return self._refine_step() if self.refining is not None and self.stage == "refine" else self._field_step()
 
     def _refine_step(self) -> Parts:
         """Fine-tune the refiner on finished coarse frames (eq. 11)."""
         assert self.refining is not None
         chosen = self.refining.pick(len(self.views)).tolist()
-        with torch.no_grad():
-            coarse = torch.stack([
-                pictures.whole_picture(self.talker, self.views, i, self.signals.drive.at(i)).clamp(0, 1) for i in chosen
-            ])
-        return self.refining.step(coarse, pictures.image(self.views.images[chosen]))
+        pairs = [torch.stack(part) for part in zip(*((self.coarse[i][0], self.views.host(i).image) for i in chosen), strict=True)]
+        coarse, target = send(pairs, self.device)
+        return self.refining.step(coarse, pictures.image(target), self.checks())
+
+    @torch.no_grad()
+    def _coarse(self, chosen: Sequence[int]) -> list[tuple[Tensor]]:
+        """Coarse frames on the host: nothing that they depend on learns any more."""
+        made = []
+        for index in chosen:
+            back, = send([self.views.host(index).back], self.device)
+            deltas = pictures.still_deltas(self.talker, self.signals.drive.at(index), self.anchors)
+            whole = pictures.whole_picture(self.talker, self.views.camera(index), back, deltas)
+            made.append((whole.clamp(0, 1).cpu(),))
+        return made
 
     def _field_step(self) -> Parts:
         assert self.optimizer is not None and self.density is not None
-        index = int(torch.randint(len(self.views), (1,), generator=self.generator))
         done = self.step / self.steps()
+        shaped = self.stage == "face" and self.priors is not None and done >= GEOMETRY_FROM
+        index = int(torch.randint(len(self.views), (1,), generator=self.generator))
+        noise = 0.0 if self.stage == "fuse" else self.config.signals.audio_noise
+        sample = draw_sample(self.views, self.signals.drive, index, noise, self.generator, self.priors if shaped else None)
         slow = self.config.fields.adapt_lr_scale if self.pretrained and done < GENERAL_HELD else 1.0
         set_rates(self.optimizer, done, slow)
-        loss, parts = self._loss(index, done)
+        loss, parts = self._loss(sample)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self.stage != "fuse":
-            self.density.observe(self.views.camera(index))
+            self.density.observe(self.step + 1, sample.camera)
         self.optimizer.step()
         if self.stage != "fuse":
             self.density.update(self.step + 1, self.optimizer, self.generator)
@@ -123,43 +141,41 @@ class Adaptation(Loop):
         self.points = self.talker.gaussians(self.region).means.shape[0]
         return parts
 
-    def _loss(self, index: int, done: float) -> tuple[Tensor, Parts]:
+    def _loss(self, sample: Sample) -> tuple[Tensor, Parts]:
         """Eq. 13, and the small regularisers of InsTaG."""
-        talker, views, weights = self.talker, self.views, self.config.loss
+        talker, weights = self.talker, self.config.loss
         if self.stage == "fuse":
-            whole = pictures.whole_picture(talker, views, index, self.signals.drive.at(index))
-            return pictures.image_loss(whole, pictures.image(views.images[index]), views.lips[index], weights)
-        moved = self._deform(self.region, index, self.step < self.config.schedule.warmup)
+            deltas = pictures.still_deltas(talker, sample.signals, self.anchors)
+            whole = pictures.whole_picture(talker, sample.camera, sample.view.back, deltas)
+            return pictures.image_loss(whole, pictures.image(sample.view.image), sample.lips, weights)
+        if self.step < self.config.schedule.warmup:  # nothing is deformed but by the rig
+            encoded, moved = None, talker.rigged(self.region, sample.signals.expression)
+        else:
+            with torch.set_grad_enabled(self.stage == "face"):
+                encoded = talker.encode(sample.signals)
+            moved = talker.deformations(self.region, encoded)
         delta = total(moved) if moved else None
-        shaped = self.stage == "face" and self.priors is not None and done >= GEOMETRY_FROM
         if self.stage == "face":
-            layer, *rest = pictures.face_picture(talker, views, index, delta, self.generator, normals=shaped)
+            layer, *rest = pictures.face_picture(talker, sample, delta, normals=sample.prior is not None)
         else:
             with torch.no_grad():
-                face = total(self._deform("face", index))
-            layer, *rest = pictures.mouth_picture(talker, views, index, face, delta, self.generator)
+                encoded = talker.encode(sample.signals) if encoded is None else encoded
+                face = total(talker.deformations("face", encoded, self.anchors["face"]))
+            layer, *rest = pictures.mouth_picture(talker, sample, face, delta)
         picture, target, mask = rest
-        loss, parts = pictures.image_loss(picture, target, views.lips[index], weights)
+        loss, parts = pictures.image_loss(picture, target, sample.lips, weights)
         loss = loss + weights.alpha * mask + weights.deformation * pictures.size_loss(moved, self.config.fields.means_scale)
-        if shaped and self.priors is not None:
-            normal, depth = geometry(layer, self.priors.normals[index], self.priors.depth[index])
+        if sample.prior is not None:
+            normal, depth = geometry(layer, sample.prior.normals, sample.prior.depth)
             loss = loss + weights.normal * normal + weights.depth * depth
             parts |= {"normal": normal.detach(), "depth": depth.detach()}
         return loss, parts
-
-    def _deform(self, region: Region, index: int, warming: bool = False) -> dict[str, Deformation]:
-        """What moves a region in one frame, by name; while it warms up, the rig alone."""
-        signals = self.signals.drive.at(index)
-        if warming:
-            return self.talker.rigged(region, signals.expression)
-        signals = signals.noisy(self.config.signals.audio_noise, self.generator)
-        return self.talker.deformations(region, self.talker.encode(signals))
 
     def state(self) -> dict[str, Any]:
         return {
             "config": asdict(self.config), "model": self.talker.state_dict(),
             "density": None if self.density is None else self.density.state(),
-            "signals": self.signals.state(), "pretrained": self.pretrained, "size": list(self.views.images.shape[1:3]),
+            "signals": self.signals.state(), "pretrained": self.pretrained, "size": list(self.views.size),
             "refiner": None if self.refining is None else self.refining.state(),
         }
 
@@ -194,7 +210,7 @@ def train_identity(
     device = device_of(config)
     adaptation = Adaptation(
         config, load_views(subject, frames, device), training_signals(subject, frames, config.signals, device, motion),
-        load_priors(subject, frames, device), out, seed, device, None if general is None else load_general(general), job,
+        load_priors(subject, frames), out, seed, device, None if general is None else load_general(general), job,
     )
     adaptation.run()
     return adaptation.seconds, False
@@ -206,7 +222,7 @@ def refiner_trainer(
     """The coarse-to-fine module for frames of this size with its optimiser, or None where the ablation leaves it out."""
     if config.ablation.refiner == "off":
         return None
-    height, width = views.images.shape[1:3]
+    height, width = views.size
     if height != width:
         raise UserError(f"the refiner needs square frames, these are {width}x{height}; give --model.ablation.refiner off")
     backbone, note = load_perceptual(device)

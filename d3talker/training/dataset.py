@@ -1,4 +1,4 @@
-"""A subject's frames and signals as tensors: what the training loops and the renderer read."""
+"""A subject's signals as tensors: what the training loops and the renderer read."""
 
 from __future__ import annotations
 
@@ -21,60 +21,11 @@ from d3talker.motion.head import embedded_head
 from d3talker.motion.model import CalibratedMotion, fit_motion
 from d3talker.motion.pncc import canonical, pncc
 from d3talker.motion.upper import upper_face
-from d3talker.progress import track
 from d3talker.signals import window
 from d3talker.subject.action_units import BLINK_MAX, read_action_units
 from d3talker.subject.layout import Frame, Subject
-from d3talker.subject.palette import Label
-from d3talker.talker import Camera, Signals
+from d3talker.talker import Signals
 from d3talker.weights import MissingWeights, find_weights
-
-
-@dataclass(frozen=True)
-class Views:
-    """T frames: images and backs (torso over background) uint8 [T, H, W, 3]; head (face and hair) and mouth bool [T, H, W];
-    lips [T, 4]: the mouth's box as x0, y0, x1, y1 in pixels, of one size for the whole clip."""
-
-    images: Tensor
-    backs: Tensor
-    head: Tensor
-    mouth: Tensor
-    lips: Tensor
-    viewmats: Tensor
-    K: Tensor
-
-    def __len__(self) -> int:
-        return self.images.shape[0]
-
-    def camera(self, index: int) -> Camera:
-        """Camera of frame `index`."""
-        return Camera(self.viewmats[index], self.K, self.images.shape[2], self.images.shape[1])
-
-
-def load_views(subject: Subject, frames: Sequence[Frame], device: torch.device) -> Views:
-    """Read the images of `frames` into memory.  Raises UserError naming what is missing."""
-    images, backs, head, mouth = [], [], [], []
-    for frame in track(frames, f"reading {subject.name}"):
-        labels = subject.labels(frame.img_id)
-        images.append(torch.from_numpy(subject.gt(frame.img_id)))
-        backs.append(torch.from_numpy(subject.torso_over_background(frame.img_id)))
-        head.append(torch.from_numpy((labels == Label.FACE) | (labels == Label.HAIR)))
-        mouth.append(torch.from_numpy(labels == Label.MOUTH))
-    pictures, behind, heads, mouths = (torch.stack(part).to(device) for part in (images, backs, head, mouth))
-    return Views(
-        pictures, behind, heads, mouths,
-        torch.from_numpy(lip_boxes(subject.landmarks([frame.img_id for frame in frames]), subject.size)),
-        torch.from_numpy(Subject.viewmats(frames)).float().to(device), torch.from_numpy(subject.K).float().to(device),
-    )
-
-
-def lip_boxes(landmarks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Boxes [T, 4] (x0, y0, x1, y1) about points 48-67 of [T, 68, 2], a quarter wider, of one size, inside (height, width)."""
-    points = landmarks[:, 48:]
-    center = (points.min(1) + points.max(1)) / 2
-    side = np.ceil(1.25 * (points.max(1) - points.min(1)).max(0)).astype(int).clip(1, [size[1], size[0]])
-    first = np.round(center - side / 2).astype(int).clip(0, np.array([size[1], size[0]]) - side)
-    return np.concatenate([first, first + side], 1)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from torch.optim import Optimizer
 
 from d3talker.config import DensityConfig, Region
 from d3talker.gaussians import Gaussians, inverse_softplus
+from d3talker.render.geometry import rotate
 from d3talker.talker import Camera
 
 SHRINK = 1.6  # 3DGS: a split Gaussian's halves are this much smaller
@@ -34,13 +35,13 @@ class DensityControl:
         self.sums, self.counts = (state[name].to(device, copy=True) for name in ("sums", "counts"))
 
     @torch.no_grad()
-    def observe(self, camera: Camera) -> None:
-        """After backward: add the gradient of each centre's screen position, in units of half the image (3DGS).
+    def observe(self, step: int, camera: Camera) -> None:
+        """After backward of this step, while numbers still change: add the gradient of each centre's screen position.
 
-        It is taken from the centre's own gradient, divided by the projection's derivative f / z.
+        In units of half the image (3DGS); taken from the centre's own gradient, divided by the projection's derivative f / z.
         """
         gradient = self.gaussians.means.grad
-        if gradient is None:
+        if gradient is None or step >= self.stop:
             return
         rotation, translation = camera.viewmat[:3, :3], camera.viewmat[:3, 3]
         depth = (self.gaussians.means @ rotation[2] + translation[2]).clamp_min(1e-3)
@@ -77,7 +78,7 @@ class DensityControl:
         scales = g.scales()[split]
         for target, rows in ((g.means, split), (new["means"], slice(len(clone), None))):
             noise = torch.randn(len(split), 3, generator=generator).to(scales) * scales
-            target.data[rows] += _rotate(g.quats[split], noise)
+            target.data[rows] += rotate(g.quats[split], noise)
         smaller = inverse_softplus(scales / SHRINK)
         g.raw_scales.data[split] = smaller
         new["raw_scales"][len(clone):] = smaller
@@ -89,12 +90,6 @@ class DensityControl:
             return
         _resize(optimizer, self.gaussians, kept.nonzero()[:, 0], {})
         self.sums, self.counts = self.sums[kept], self.counts[kept]
-
-
-def _rotate(quats: Tensor, vectors: Tensor) -> Tensor:
-    q = torch.nn.functional.normalize(quats, dim=-1)
-    w, axis = q[:, :1], q[:, 1:]
-    return vectors + 2 * torch.linalg.cross(axis, torch.linalg.cross(axis, vectors) + w * vectors)
 
 
 def _resize(optimizer: Optimizer, gaussians: Gaussians, kept: Tensor, new: dict[str, Tensor]) -> None:

@@ -46,11 +46,14 @@ class Loop(ABC):
     stages: tuple[str, ...]
     optimizer: Optimizer | None  # None in a stage whose `state` holds its own
 
-    def __init__(self, out: Path, name: str, job: dict[str, Any], seed: int, save_seconds: float) -> None:
+    def __init__(self, out: Path, name: str, job: dict[str, Any], seed: int, save_seconds: float, device: torch.device) -> None:
+        self.device = device
         self.out, self.path, self.job, self.save_seconds = out, out / name, {**job, "seed": seed}, save_seconds
         self.generator = torch.Generator().manual_seed(seed)
         self.stage, self.step, self.seconds, self.points = self.stages[0], 0, 0.0, 0
         self.log: dict[str, Any] = {"stage": [], "step": [], "loss": {}}
+        self.latest: torch.Tensor | None = None  # the last step's L1, on the device
+        self.seen = float("nan")  # its value, when last looked at
 
     @abstractmethod
     def steps(self) -> int:
@@ -96,15 +99,13 @@ class Loop(ABC):
 
     def _one_step(self) -> str:
         began, compiled = time.perf_counter(), compiled_seconds()
+        check = self.checks()
         parts = self.train_step()
         self.step += 1
-        value = parts["l1"].item()
+        self.latest = parts["l1"]
+        if check:
+            self._see()
         self.seconds += time.perf_counter() - began - (compiled_seconds() - compiled)
-        if value != value:
-            raise UserError(
-                f"the loss became NaN in {self.title} {self.stage}, step {self.step}; lower the learning rates and run again, "
-                f"{self.path} still holds the last good state"
-            )
         if self.step % LOG_EVERY == 0:
             self.log["stage"].append(self.stages.index(self.stage))
             self.log["step"].append(self.step)
@@ -112,10 +113,29 @@ class Loop(ABC):
             for name in [*self.log["loss"], *(n for n in parts if n not in self.log["loss"])]:
                 values = self.log["loss"].setdefault(name, [None] * (len(self.log["step"]) - 1))
                 values.append(parts[name].item() if name in parts else None)
-        return f"L1 {value:.4f}, {self.points} Gaussians"
+        return f"L1 {self.seen:.4f}, {self.points} Gaussians"
+
+    def checks(self) -> bool:
+        """Whether the present step looks for NaN: on CUDA one in LOG_EVERY, for to look is to wait for the card."""
+        return self.device.type == "cpu" or (self.step + 1) % LOG_EVERY == 0
+
+    def _see(self) -> None:
+        """Wait for the latest loss.  Raises UserError where it is NaN."""
+        assert self.latest is not None
+        began = time.perf_counter()
+        self.seen = self.latest.item()
+        self.waited = time.perf_counter() - began
+        if self.seen != self.seen:
+            raise UserError(
+                f"the loss became NaN in {self.title} {self.stage}, by step {self.step}; lower the learning rates and run again, "
+                f"{self.path} still holds the last good state"
+            )
 
     def save(self, done: bool = False) -> None:
-        """Write checkpoint and log."""
+        """Write checkpoint and log; steps that are still under way on a card count as training."""
+        if self.latest is not None:
+            self._see()
+            self.seconds += self.waited
         began = time.monotonic()
         write_json(self.out / LOG, self.log)
         checkpoint.save(self.path, {

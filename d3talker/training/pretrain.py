@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from d3talker.config import REGIONS, Config, Region, check
 from d3talker.errors import UserError
-from d3talker.fields import Deformation, DeformationField
+from d3talker.fields import Deformation, DeformationField, shifts
 from d3talker.losses import negative_contrast, similarity_contrast
 from d3talker.subject.layout import Subject
-from d3talker.talker import General, Talker, device_of, total
+from d3talker.talker import General, Signals, Talker, device_of, total
 from d3talker.training import pictures
 from d3talker.training.adapt import refiner_trainer
-from d3talker.training.dataset import TrainingSignals, Views, load_views, training_signals
+from d3talker.training.dataset import TrainingSignals, training_signals
 from d3talker.training.density import DensityControl
 from d3talker.training.loop import Loop, finished
 from d3talker.training.optimisers import field_groups, gaussian_groups, net_group, optimiser, set_rates
@@ -26,6 +26,7 @@ from d3talker.training.pictures import Parts
 from d3talker.training.seen import UNSEEN_BY_PRETRAINING, seen
 from d3talker.training.shared import CHECKPOINT
 from d3talker.training.start import first_identity
+from d3talker.training.views import Sample, Views, draw_sample, load_views
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ class Pretraining(Loop):
         check(config)
         if len(people) < 2:
             raise UserError("pre-training needs at least two identities, for its losses tell them apart; give more --subjects")
-        super().__init__(out, CHECKPOINT, job or {}, seed, config.schedule.checkpoint_seconds)
-        self.config, self.people, self.device = config, people, device
+        super().__init__(out, CHECKPOINT, job or {}, seed, config.schedule.checkpoint_seconds, device)
+        self.config, self.people = config, people
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             general = General(config)
@@ -85,89 +86,85 @@ class Pretraining(Loop):
             for t in self.talkers
         ]
         self.visits = [0] * len(self.talkers)
+        with torch.no_grad():  # the faces stand still while the mouths learn
+            self.faces = [t.anchors("face") for t in self.talkers] if region == "mouth" else []
 
     def train_step(self) -> Parts:
         assert self.optimizer is not None
         k = int(torch.randint(len(self.people), (1,), generator=self.generator))
-        views = self.people[k].views
-        index = int(torch.randint(len(views), (1,), generator=self.generator))
+        person, talker = self.people[k], self.talkers[k]
+        talker.check_values = self.checks()
+        index = int(torch.randint(len(person.views), (1,), generator=self.generator))
+        sample = draw_sample(person.views, person.signals.drive, index, self.config.signals.audio_noise, self.generator)
         set_rates(self.optimizer, self.step / self.steps())
-        loss, parts = self._loss(k, index)
+        loss, parts = self._loss(k, sample)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.densities[k].observe(views.camera(index))
-        self.optimizer.step()
         self.visits[k] += 1
+        self.densities[k].observe(self.visits[k], sample.camera)
+        self.optimizer.step()
         self.densities[k].update(self.visits[k], self.optimizer, self.generator)
-        self.talkers[k].follow(self.region, self.visits[k])
-        decay = self.config.pretrain.ema
-        for name, value in self.general.state_dict().items():
-            self.average[name].lerp_(value, 1 - decay)
+        talker.follow(self.region, self.visits[k])
+        torch._foreach_lerp_(list(self.average.values()), list(self.general.state_dict().values()), 1 - self.config.pretrain.ema)
         if self.stage == "mouth" and self.refining is not None:
-            parts |= self._refine(k, index)
+            parts |= self._refine(k, sample, person.signals.drive.at(index))
         self.points = sum(t.gaussians(self.region).means.shape[0] for t in self.talkers)
         return parts
 
-    def _refine(self, k: int, index: int) -> Parts:
+    def _refine(self, k: int, sample: Sample, signals: Signals) -> Parts:
         """One step of the refiner on this step's frame, whole and coarse; the faces are finished by now (eq. 11)."""
         assert self.refining is not None
-        person = self.people[k]
+        talker = self.talkers[k]
         with torch.no_grad():
-            coarse = pictures.whole_picture(self.talkers[k], person.views, index, person.signals.drive.at(index)).clamp(0, 1)
-        parts = self.refining.step(coarse[None], pictures.image(person.views.images[index])[None])
+            deltas = pictures.still_deltas(talker, signals, {"face": self.faces[k], "mouth": talker.anchors("mouth")})
+            coarse = pictures.whole_picture(talker, sample.camera, sample.view.back, deltas).clamp(0, 1)
+        parts = self.refining.step(coarse[None], pictures.image(sample.view.image)[None], self.checks())
         return {f"refined {name}": part for name, part in parts.items()}
 
-    def _loss(self, k: int, index: int) -> tuple[Tensor, Parts]:
+    def _loss(self, k: int, sample: Sample) -> tuple[Tensor, Parts]:
         """Eq. 12 for identity k, but for the refiner's part."""
-        talker, person, weights = self.talkers[k], self.people[k], self.config.loss
-        contrast: dict[str, Tensor] = {}
-        if self.step < self.config.pretrain.warmup:
-            moved = talker.rigged(self.region, person.signals.drive.at(index).expression)
+        talker, weights = self.talkers[k], self.config.loss
+        warming, contrast = self.step < self.config.pretrain.warmup, dict[str, Tensor]()
+        with torch.set_grad_enabled(self.stage == "face"):  # the mouth reads the signals as the face has learnt them
+            encoded = None if warming and self.stage == "face" else talker.encode(sample.signals)
+        if encoded is None or warming:
+            moved = talker.rigged(self.region, sample.signals.expression)
         else:
-            moved, contrast = self._deform(k, index)
+            moved, contrast = self._deform(k, encoded)
         delta = total(moved) if moved else None
         if self.stage == "face":
-            _, picture, target, mask = pictures.face_picture(talker, person.views, index, delta, self.generator)
+            _, picture, target, mask = pictures.face_picture(talker, sample, delta)
         else:
+            assert encoded is not None
             with torch.no_grad():
-                encoded = talker.encode(person.signals.drive.at(index))
-                face = total(talker.deformations("face", encoded))
-            _, picture, target, mask = pictures.mouth_picture(talker, person.views, index, face, delta, self.generator)
-        loss, parts = pictures.image_loss(picture, target, person.views.lips[index], weights)
+                face = total(talker.deformations("face", encoded, self.faces[k]))
+            _, picture, target, mask = pictures.mouth_picture(talker, sample, face, delta)
+        loss, parts = pictures.image_loss(picture, target, sample.lips, weights)
         loss = loss + weights.alpha * mask + weights.deformation * pictures.size_loss(moved, self.config.fields.means_scale)
         for name, value in contrast.items():
             loss = loss + getattr(weights, name) * value
         return loss, parts | {name: value.detach() for name, value in contrast.items()}
 
-    def _deform(self, k: int, index: int) -> tuple[dict[str, Deformation], dict[str, Tensor]]:
-        """What moves identity k, by name, and the contrastive losses that its ablation asks for."""
+    def _deform(self, k: int, encoded: dict[str, Tensor]) -> tuple[dict[str, Deformation], dict[str, Tensor]]:
+        """What moves identity k, by name, and the contrastive losses that its ablation asks for.
+
+        The other identities' fields are queried at these Gaussians, with this identity's region-aware audio feature (eq. 10).
+        """
         talker, region, wanted = self.talkers[k], self.region, self.config.ablation.contrast
-        signals = self.people[k].signals.drive.at(index).noisy(self.config.signals.audio_noise, self.generator)
-        encoded = talker.encode(signals)
         anchors = talker.anchors(region)
         parts = talker.deformations(region, encoded, anchors)
         losses: dict[str, Tensor] = {}
         if wanted == "none" or not {"general", "individual"} <= set(parts):
             return parts, losses
-        own = parts["individual"].means
-        everyone = [
-            own if i == k else self._queried(other.identity.fields[region], talker, encoded, anchors).means
-            for i, other in enumerate(self.talkers)
-        ]
+        others: list[DeformationField] = [t.identity.fields[region] for t in self.talkers if t is not talker]  # type: ignore[misc]
+        own, means = parts["individual"].means, talker.gaussians(region).means.detach()
+        theirs = shifts(others, means, talker.identity.eye_floor, anchors["individual"], encoded["individual"], encoded["eyes"])
         if wanted in ("both", "similarity"):
+            everyone = torch.cat([theirs[:k], own[None], theirs[k:]])
             losses["similarity"] = similarity_contrast(parts["general"].means, everyone, k, self.config.loss.temperature)
         if wanted in ("both", "negative"):
-            losses["negative"] = negative_contrast(own, [m for i, m in enumerate(everyone) if i != k])
+            losses["negative"] = negative_contrast(own, theirs)
         return parts, losses
-
-    def _queried(
-        self, field: nn.Module, talker: Talker, encoded: dict[str, Tensor], anchors: dict[str, Any]
-    ) -> Deformation:
-        """Another identity's field at these Gaussians, with this identity's region-aware audio feature (eq. 10)."""
-        assert isinstance(field, DeformationField)
-        theirs = field.anchors(talker.gaussians(self.region).means, talker.identity.eye_floor)
-        theirs = theirs._replace(attention=anchors["individual"].attention)
-        return field(theirs, encoded["individual"], encoded["eyes"])
 
     def state(self) -> dict[str, Any]:
         return {
@@ -213,7 +210,7 @@ def pretrain(config: Config, subjects: Sequence[Subject], out: Path, seed: int) 
     for subject in subjects:
         frames = subject.frames("train")[:config.pretrain.frames or None]
         signals = training_signals(subject, frames, config.signals, device)
-        people.append(Person(subject.name, load_views(subject, frames, device), signals))
+        people.append(Person(subject.name, load_views(subject, frames, device, 1 / len(subjects)), signals))
     training = Pretraining(config, people, out, seed, device, job)
     training.run()
     return training.seconds, False

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -16,30 +16,34 @@ from d3talker.files import read_npy
 from d3talker.motion.head import embedded_head
 from d3talker.motion.zbuffer import rasterize
 from d3talker.subject.layout import Frame, Subject
+from d3talker.training.staging import Shelf, room
 
 BATCH = 16  # frames rendered together
 FACE_PARTS = ("skin", "lips", "eye", "lid_rim")  # where the fitted model is close to the person: no scalp, neck, ears
 
 
-@dataclass(frozen=True)
-class Priors:
-    """depth [T, H, W], any unit, larger is farther, NaN = unknown; normals [T, H, W, 3], unit, camera axes, 0 = unknown."""
+class Prior(NamedTuple):
+    """One frame on the host: depth [H, W], any unit, larger is farther, NaN = unknown; normals [H, W, 3], unit, camera axes,
+    0 = unknown."""
 
     depth: Tensor
     normals: Tensor
 
 
-def load_priors(subject: Subject, frames: Sequence[Frame], device: torch.device) -> Priors | None:
-    """Priors of `frames`, or None for a subject with neither Sapiens' output nor a fitted face model."""
+def load_priors(subject: Subject, frames: Sequence[Frame]) -> Shelf | None:
+    """A `Prior` of each of `frames`, or None for a subject with neither Sapiens' output nor a fitted face model."""
     if _sapiens(subject, "normal", frames[0].img_id):
-        read = (_read_sapiens(subject, frame.img_id) for frame in frames)
-        depth, normals = (np.stack(values) for values in zip(*read, strict=True))
+        make = _read_sapiens
     elif subject.layout.expression.exists() and subject.layout.identity.exists():
-        batches = (_render(subject, frames[start : start + BATCH]) for start in range(0, len(frames), BATCH))
-        depth, normals = (np.concatenate(values) for values in zip(*batches, strict=True))
+        make = _render
     else:
         return None
-    return Priors(torch.from_numpy(depth).to(device), torch.from_numpy(normals).to(device))
+
+    def read(indices: Sequence[int]) -> list[tuple[Tensor, ...]]:
+        depth, normals = make(subject, [frames[index] for index in indices])
+        return [Prior(*pair) for pair in zip(torch.from_numpy(depth), torch.from_numpy(normals), strict=True)]
+
+    return Shelf(read, len(frames), room(), f"depth and normals of {subject.name}", BATCH)
 
 
 def _sapiens(subject: Subject, kind: str, img_id: int) -> list[Path]:
@@ -47,9 +51,11 @@ def _sapiens(subject: Subject, kind: str, img_id: int) -> list[Path]:
     return sorted((subject.root / "sapiens" / kind).glob(f"sapiens_*/{img_id}.npy"))
 
 
-def _read_sapiens(subject: Subject, img_id: int) -> tuple[np.ndarray, np.ndarray]:
-    depth = _sized(subject, _sapiens(subject, "depth", img_id), np.full((1, 1), np.nan))
-    normals = _sized(subject, _sapiens(subject, "normal", img_id), np.zeros((1, 1, 3)))
+def _read_sapiens(subject: Subject, frames: Sequence[Frame]) -> tuple[np.ndarray, np.ndarray]:
+    def read(kind: str, unknown: np.ndarray) -> np.ndarray:
+        return np.stack([_sized(subject, _sapiens(subject, kind, frame.img_id), unknown) for frame in frames])
+
+    depth, normals = read("depth", np.full((1, 1), np.nan)), read("normal", np.zeros((1, 1, 3)))
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
     return depth, np.where(length > 0.5, normals / np.maximum(length, 1e-6), 0).astype(np.float32)
 
@@ -67,7 +73,9 @@ def _render(subject: Subject, frames: Sequence[Frame]) -> tuple[np.ndarray, np.n
     """The fitted face in the frames' poses, neutral but for each frame's own expression."""
     model, (height, width), K = embedded_head(), subject.size, subject.K
     face = model.region_mask(*FACE_PARTS)[model.triangles].all(1)
-    vertices = model.vertices(subject.identity(), subject.expression()[[frame.aud_id for frame in frames]])
+    identity, expression = subject.identity(), subject.expression()
+    # one by one: in a larger product the last bits of a frame would depend on its company
+    vertices = np.stack([model.vertices(identity, expression[frame.aud_id]) for frame in frames])
     views = subject.viewmats(frames)
     turned = views[:, :3, :3].transpose(0, 2, 1)
     points = vertices @ turned + views[:, None, :3, 3]

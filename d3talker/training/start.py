@@ -12,7 +12,7 @@ from d3talker.motion.head import embedded_head
 from d3talker.rig import HeadRig
 from d3talker.rig.mesh import INSIDE
 from d3talker.talker import Identity
-from d3talker.training.dataset import Views
+from d3talker.training.views import Views
 
 COLOR_FRAMES = 12
 AJAR = 0.3  # of the jaw fully open
@@ -83,12 +83,12 @@ def _colors(means: Tensor, views: Views) -> Tensor:
     """Mean colour [N, 3] of the pixels that the points fall on, over a few frames."""
     total = torch.zeros_like(means)
     chosen = torch.linspace(0, len(views) - 1, min(COLOR_FRAMES, len(views))).long().tolist()
-    height, width = views.images.shape[1:3]
+    height, width = views.size
     K = views.K.cpu()
     for index in chosen:
         viewmat = views.viewmats[index].cpu()
         points = means @ viewmat[:3, :3].T + viewmat[:3, 3]
         pixels = (points @ K.T)[:, :2] / points[:, 2:]
         x, y = pixels[:, 0].long().clamp(0, width - 1), pixels[:, 1].long().clamp(0, height - 1)
-        total += views.images[index].cpu()[y, x].float() / 255
+        total += views.host(index).image[y, x].float() / 255
     return total / len(chosen)

@@ -16,9 +16,10 @@ from d3talker.config import Config
 from d3talker.subject.layout import Subject
 from d3talker.synthesis import TrainedTalker, back, camera
 from d3talker.training.adapt import Adaptation
-from d3talker.training.dataset import load_views, training_signals
+from d3talker.training.dataset import training_signals
 from d3talker.training.pretrain import Person, Pretraining
 from d3talker.training.priors import load_priors
+from d3talker.training.views import load_views
 
 FRAMES = 10
 PEOPLE = 5
@@ -58,7 +59,7 @@ def counts(config: Config, people: list[Subject], runs: Path) -> dict[str, dict[
         frames = people[0].frames("train")[:FRAMES]
         signals = training_signals(people[0], frames, config.signals, device)
         trainer = Adaptation(
-            config, load_views(people[0], frames, device), signals, load_priors(people[0], frames, device), runs / "count", 0, device,
+            config, load_views(people[0], frames, device), signals, load_priors(people[0], frames), runs / "count", 0, device,
         )
         for stage, at in (("face", 3), ("face", 7), ("mouth", 3), ("fuse", 1), ("refine", 1)):
             name = f"adapt {stage}" + (" with geometry" if at == 7 else "")

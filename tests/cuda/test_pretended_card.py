@@ -46,8 +46,8 @@ def test_metrics_are_the_cpus(report: dict[str, Any]) -> None:
 
 
 BUDGETS = {  # launches, waits, uploads; gsplat waits once a draw, for a count
-    "adapt face": (705, 12, 9), "adapt face with geometry": (1000, 16, 9), "adapt mouth": (1020, 21, 16), "adapt fuse": (707, 18, 13),
-    "adapt refine": (2076, 35, 25), "pretrain face": (1715, 25, 22), "pretrain mouth": (3547, 50, 40), "frame": (196, 4, 0),
+    "adapt face": (466, 1, 1), "adapt face with geometry": (660, 1, 1), "adapt mouth": (433, 2, 1), "adapt fuse": (298, 2, 1),
+    "adapt refine": (1160, 3, 2), "pretrain face": (690, 1, 1), "pretrain mouth": (1858, 4, 1), "frame": (196, 4, 0),
     "refined": (304, 0, 0),
 }
 
@@ -55,5 +55,4 @@ BUDGETS = {  # launches, waits, uploads; gsplat waits once a draw, for a count
 @pytest.mark.parametrize("name", BUDGETS)
 def test_no_more_launches_and_waits_than_budgeted(report: dict[str, Any], name: str) -> None:
     found = report["counts"][name]
-    assert (found["launches"], found["waits"], found["uploads"]) <= BUDGETS[name], found
     assert all(a <= b for a, b in zip(found.values(), BUDGETS[name], strict=True)), found

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from d3talker.config import MINI, REGIONS, AblationConfig, SignalConfig
-from d3talker.fields import Deformation, build_field
+from d3talker.fields import Deformation, build_field, shifts
 from d3talker.gaussians import Gaussians
 from d3talker.signals import AudioEncoder, DifferenceEncoder, EyeEncoder, MotionEncoder, TemporalConvolution, window
 from d3talker.talker import General, Identity, Signals, Talker, total
@@ -137,6 +137,33 @@ def test_eyes_reach_both_fields_but_not_the_lower_face() -> None:
     for name in before:
         moved = (before[name].means != after[name].means).any(1)
         assert moved[high].any() and not moved[~high].any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("region", REGIONS)
+def test_many_fields_at_once_are_each_of_them(region: str, dtype: torch.dtype) -> None:
+    """Values and gradients of the stacked pass against one field after the other."""
+    model = talker().to(dtype)
+    fields = [talker().identity.fields[region].to(dtype) for _ in range(3)]
+    for k, field in enumerate(fields):
+        torch.manual_seed(k)
+        for parameter in field.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+    means, floor = model.gaussians(region).means.detach(), model.identity.eye_floor
+    encoded = model.encode(Signals(*(part.to(dtype) for part in signals())))
+    own = model.anchors(region)["individual"]
+    together = shifts(fields, means, floor, own, encoded["individual"], encoded["eyes"])
+    single = [
+        field(field.anchors(means, floor)._replace(attention=own.attention), encoded["individual"], encoded["eyes"]).means
+        for field in fields
+    ]
+    close = {"rtol": 1e-4, "atol": 1e-6} if dtype == torch.float32 else {"rtol": 1e-9, "atol": 1e-12}
+    torch.testing.assert_close(together, torch.stack(single), **close)
+    parameters = [p for field in fields for name, p in field.named_parameters() if "attention" not in name]
+    weights = torch.randn(together.shape, dtype=dtype)
+    got = torch.autograd.grad((together * weights).sum(), parameters, retain_graph=True)
+    for a, b in zip(got, torch.autograd.grad((torch.stack(single) * weights).sum(), parameters)):
+        torch.testing.assert_close(a, b, **close)
 
 
 def test_anchors_kept_give_the_same_deformation() -> None:

@@ -20,7 +20,7 @@ def test_similarity_contrast_equals_equation_10() -> None:
     tau = 0.5
     for k, similarity in enumerate((1.0, -1.0, 0.0)):
         expected = -math.log(math.exp(similarity / tau) / sum(math.exp(s / tau) for s in (1.0, -1.0, 0.0)))
-        assert similarity_contrast(general, individuals, k, tau).item() == pytest.approx(expected, abs=1e-9)
+        assert similarity_contrast(general, torch.stack(individuals), k, tau).item() == pytest.approx(expected, abs=1e-9)
 
 
 def test_similarity_contrast_is_a_mean_of_cosines_over_gaussians() -> None:
@@ -30,18 +30,18 @@ def test_similarity_contrast_is_a_mean_of_cosines_over_gaussians() -> None:
                for other in individuals]
     logits = np.array(cosines) / 0.1
     expected = np.log(np.exp(logits).sum()) - logits[1]
-    assert similarity_contrast(general, individuals, 1, 0.1).item() == pytest.approx(expected, rel=1e-6)
+    assert similarity_contrast(general, torch.stack(individuals), 1, 0.1).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_similarity_contrast_gradient() -> None:
     rng = torch.Generator().manual_seed(1)
     tensors = [torch.randn(6, 3, generator=rng, dtype=torch.float64, requires_grad=True) for _ in range(4)]
-    assert torch.autograd.gradcheck(lambda g, *i: similarity_contrast(g, i, 2, 0.3), tensors)
+    assert torch.autograd.gradcheck(lambda g, *i: similarity_contrast(g, torch.stack(i), 2, 0.3), tensors)
 
 
 def test_no_deformation_gives_no_gradient() -> None:
     still = torch.zeros(5, 3, requires_grad=True)
-    loss = similarity_contrast(still, [still, torch.zeros(5, 3)], 0, 0.1)
+    loss = similarity_contrast(still, torch.stack([still, torch.zeros(5, 3)]), 0, 0.1)
     loss.backward()
     assert loss.item() == pytest.approx(math.log(2)) and torch.equal(still.grad, torch.zeros(5, 3))
 
@@ -49,7 +49,7 @@ def test_no_deformation_gives_no_gradient() -> None:
 def test_negative_contrast_is_one_sided_and_spares_the_others() -> None:
     own = (AXES[0] * 2).repeat(3, 1).requires_grad_()
     others = [AXES[0].repeat(3, 1).requires_grad_(), (-AXES[0]).repeat(3, 1).requires_grad_()]
-    loss = negative_contrast(own, others)
+    loss = negative_contrast(own, torch.stack(others))
     assert loss.item() == pytest.approx(2e-2 * 1e-2)  # the opposite one counts nothing
     loss.backward()
     assert others[0].grad is None and own.grad is not None
@@ -57,8 +57,11 @@ def test_negative_contrast_is_one_sided_and_spares_the_others() -> None:
 
 def test_mask_loss() -> None:
     mask = torch.tensor([[[1.0], [0.0]]])
-    assert mask_loss(mask, mask).item() == 0
-    assert mask_loss(1 - mask, mask).item() == 1
+    assert mask_loss(mask, mask > 0).item() == 0
+    assert mask_loss(1 - mask, mask > 0).item() == 1
+    alpha = torch.tensor([[[0.25], [0.5]]], requires_grad=True)
+    mask_loss(alpha, mask > 0).backward()
+    assert alpha.grad.flatten().tolist() == [-0.5, 0.5]
 
 
 def _layer(normals: torch.Tensor, depth: torch.Tensor) -> Layer:

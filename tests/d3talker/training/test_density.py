@@ -92,7 +92,7 @@ def test_strain_is_the_gradient_of_the_screen_position() -> None:
     weights = torch.randn(6, 2)
     (points[:, :2] / points[:, 2:].detach() * 200 * weights).sum().backward()  # d loss / d pixel = weights
     control = DensityControl(gaussians, CONFIG, "face", 10, 10)
-    control.observe(camera)
+    control.observe(1, camera)
     torch.testing.assert_close(control.sums, weights.norm(dim=-1) * 32)
 
 

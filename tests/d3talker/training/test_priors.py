@@ -11,17 +11,29 @@ import torch
 
 from d3talker.errors import UserError
 from d3talker.subject.layout import Subject
-from d3talker.training.priors import load_priors
+from d3talker.training.priors import Prior, load_priors
+from d3talker.training.staging import Shelf
 
-CPU = torch.device("cpu")
+
+def stacked(shelf: Shelf | None) -> Prior:
+    """All frames of a shelf together."""
+    assert shelf is not None
+    frames = [shelf[index] for index in range(shelf.count)]
+    return Prior(*map(torch.stack, zip(*frames)))
+
+
+def test_a_frame_is_the_same_alone_and_in_company(person):
+    subject = Subject(person)
+    frames = subject.frames("train")[:20]
+    together, alone = stacked(load_priors(subject, frames)), load_priors(subject, frames[7:8])
+    assert together.normals[7].equal(alone[0][1]) and together.depth[7].nan_to_num().equal(alone[0][0].nan_to_num())
 
 
 def test_the_fitted_face_has_the_true_depth_and_normals(person):
     """The truth's pictures come from another renderer's pass over the whole scene, hair and torso with it."""
     subject = Subject(person)
     frames = subject.frames("train")[:3]
-    priors = load_priors(subject, frames, CPU)
-    assert priors is not None
+    priors = stacked(load_priors(subject, frames))
     for k, frame in enumerate(frames):
         depth = cv2.imread(str(person / "truth" / "depth" / f"{frame.img_id}.png"), cv2.IMREAD_UNCHANGED) / 1e4
         normals = cv2.imread(str(person / "truth" / "normals" / f"{frame.img_id}.png"))[..., ::-1] / 127.5 - 1
@@ -46,24 +58,24 @@ def test_sapiens_folders_come_first_and_fit_the_pictures(person, tmp_path):
             folder = root / "sapiens" / kind / "sapiens_1b"
             folder.mkdir(parents=True, exist_ok=True)
             np.save(folder / f"{frame.img_id}.npy", values)
-    priors = load_priors(subject, frames, CPU)
-    assert priors is not None and priors.depth.shape == (2, height, width) and priors.normals.shape == (2, height, width, 3)
+    priors = stacked(load_priors(subject, frames))
+    assert priors.depth.shape == (2, height, width) and priors.normals.shape == (2, height, width, 3)
     np.testing.assert_array_equal(priors.depth[:, 0, 0], [3.0 + frame.img_id for frame in frames])
     length = priors.normals.norm(dim=-1)
     assert not length[:, : height // 4].any() and torch.allclose(length[:, height // 4 :], torch.ones(()), atol=1e-5)
-    later = load_priors(subject, subject.frames("train")[1:4], CPU)  # InsTaG makes the first 500 frames only
-    assert later is not None and later.normals[0].equal(priors.normals[1]) and not later.normals[1:].any() and later.depth[1:].isnan().all()
+    later = stacked(load_priors(subject, subject.frames("train")[1:4]))  # InsTaG makes the first 500 frames only
+    assert later.normals[0].equal(priors.normals[1]) and not later.normals[1:].any() and later.depth[1:].isnan().all()
     np.save(root / "sapiens" / "normal" / "sapiens_1b" / "1.npy", np.zeros((8, 8)))
     with pytest.raises(UserError, match=r"not \[H, W, 3\]"):
-        load_priors(subject, frames, CPU)
+        load_priors(subject, frames)
     np.save(root / "sapiens" / "normal" / "sapiens_1b" / "1.npy", normals)
     shutil.rmtree(root / "sapiens" / "depth")
-    normals_only = load_priors(subject, frames, CPU)
-    assert normals_only is not None and normals_only.depth.isnan().all() and normals_only.normals.equal(priors.normals)
+    normals_only = stacked(load_priors(subject, frames))
+    assert normals_only.depth.isnan().all() and normals_only.normals.equal(priors.normals)
 
 
 def test_a_subject_with_neither_has_none(person, tmp_path):
     root = tmp_path / "x"
     shutil.copytree(person, root)
     shutil.rmtree(root / "motion")
-    assert load_priors(Subject(root), Subject(root).frames("train")[:1], CPU) is None
+    assert load_priors(Subject(root), Subject(root).frames("train")[:1]) is None
