@@ -141,7 +141,10 @@ def adaptation(runs: Path, person: Subject, general: Path | None) -> dict[str, A
         train_identity(config("cpu"), person, frames, runs / f"{name}-cpu", 0, general)
     with recorded() as ours, card():
         train_identity(config("cuda"), person, frames, runs / name, 0, general)
-    result: dict[str, Any] = {"steps": len(ours), "worst": worst(ours, cpu)}
+    fields = len(ours) - config("cpu").refiner.steps
+    result: dict[str, Any] = {
+        "steps": len(ours), "worst": worst(ours[:fields], cpu[:fields]), "refiner": worst(ours[fields:], cpu[fields:]),
+    }
     if general is None:
         stops = {"face": 4, "mouth": 13, "fuse": 17, "refine": 21}
         train = lambda out: train_identity(config("cuda"), person, frames, out, 0)  # noqa: E731
