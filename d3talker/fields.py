@@ -102,9 +102,9 @@ class DeformationField(nn.Module):
 
 
 def shifts(
-    fields: Sequence[DeformationField], means: Tensor, eye_floor: Tensor, anchors: Anchors, signal: Tensor, eyes: Tensor
+    fields: Sequence[DeformationField], means: Tensor, eye_floor: Tensor, attention: Tensor, signal: Tensor, eyes: Tensor
 ) -> Tensor:
-    """Delta mu [K, N, 3] that K fields of one shape predict at unlearning centres [N, 3], all with the attention of `anchors`.
+    """Delta mu [K, N, 3] that K fields of one shape predict at unlearning centres [N, 3], all with one `attention` [N, width].
 
     The same as each field's `forward`, in one pass over stacked weights.
     """
@@ -117,7 +117,7 @@ def shifts(
         return torch.stack([field.get_parameter(f"{name}.weight") for field in fields]).transpose(1, 2)
 
     gate = torch.relu(torch.relu(position @ weight("eye_gate.0.0")) @ weight("eye_gate.0.2")) * (means[:, 1:2] > eye_floor)
-    hidden = position @ weight("from_position") + (anchors.attention * signal) @ weight("from_signal")
+    hidden = position @ weight("from_position") + (attention * signal) @ weight("from_signal")
     hidden = torch.relu(hidden + (gate * eyes) @ weight("from_eyes"))
     outputs = torch.relu(hidden @ weight("decoder.1.0")) @ weight("decoder.1.2")[..., :OUTPUTS["means"]]
     return outputs * (first.means_scale * axes)

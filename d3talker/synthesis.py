@@ -16,6 +16,7 @@ from d3talker.audio.features import extract
 from d3talker.config import REGIONS, Config, from_dict
 from d3talker.errors import UserError
 from d3talker.gaussians import Gaussians
+from d3talker.graphs import Replayed
 from d3talker.motion.amplitude import Amplitude
 from d3talker.motion.audio_to_motion import Regression
 from d3talker.motion.head import embedded_head
@@ -28,7 +29,7 @@ from d3talker.rig import HeadRig
 from d3talker.subject.action_units import read_action_units
 from d3talker.subject.layout import Frame, Subject
 from d3talker.subject.sound import clip_sound
-from d3talker.talker import Camera, General, Identity, Talker, compose, device_of, total
+from d3talker.talker import Camera, General, Identity, Posed, Signals, Talker, compose, device_of, total
 from d3talker.training.adapt import CHECKPOINT, load_model
 from d3talker.training.dataset import AudioStatistics, Drive, drive, imported_rows
 from d3talker.training.pictures import image
@@ -68,6 +69,7 @@ class TrainedTalker:
         if self.feature_name != "deepspeech":
             self.notes.append(f"Audio features: {self.feature_name}, where the paper has DeepSpeech's.")
         self.anchors = {region: self.talker.anchors(region) for region in REGIONS}
+        self._posed, self._refined, self._looked = Replayed(self._pose), Replayed(self._refine), False
 
     def drive(self, subject: Subject, frames: Sequence[Frame]) -> Drive:
         """Signals of `frames` of a subject: from its sound alone, unless the configuration names an oracle (paper 3.2)."""
@@ -123,17 +125,30 @@ class TrainedTalker:
         """Coarse frame [H, W, 3] -> fine frame (paper 3.4); the same where there is no refiner."""
         if self.refiner is None:
             return coarse
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-            return self.refiner(coarse[None])[0].float()
+        return self._refined(coarse)[0].clone()
+
+    def _refine(self, coarse: Tensor) -> tuple[Tensor]:
+        assert self.refiner is not None
+        # no cache of cast weights: a recording would read it after it is freed
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda", cache_enabled=False):
+            return (self.refiner(coarse[None])[0].float(),)
 
     @torch.no_grad()
     def frame(self, signals: Drive, index: int, camera: Camera, back: Tensor) -> Tensor:
         """One coarse frame, float32 [H, W, 3] in [0, 1], over `back` [H, W, 3]."""
-        encoded = self.talker.encode(signals.at(index))
-        face, mouth = (
-            self.talker.draw(r, camera, total(self.talker.deformations(r, encoded, self.anchors[r]))) for r in REGIONS
-        )
+        self.talker.check_values = self.device.type == "cpu" or not self._looked  # once, on CUDA: to look is to wait
+        self._looked = True
+        tensors = self._posed(*signals.at(index), camera.viewmat)
+        size = len(Posed._fields)
+        face, mouth = (self.talker.drawn(Posed(*part), camera) for part in (tensors[:size], tensors[size:]))
         return compose(face, mouth, back).clamp(0, 1)
+
+    def _pose(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Signals of one frame and its viewmat -> both regions' Gaussians, one after the other."""
+        *signals, viewmat = inputs
+        encoded = self.talker.encode(Signals(*signals))
+        deltas = {r: total(self.talker.deformations(r, encoded, self.anchors[r])) for r in REGIONS}
+        return tuple(value for r in REGIONS for value in self.talker.posed(r, viewmat, deltas[r]))
 
 
 def render_self(trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], out: Path, notes: list[str]) -> None:

@@ -37,6 +37,16 @@ class Camera(NamedTuple):
     height: int
 
 
+class Posed(NamedTuple):
+    """Gaussians as a rasteriser takes them: means [N, 3], quats [N, 4], scales [N, 3], opacities [N], colors [N, 3]."""
+
+    means: Tensor
+    quats: Tensor
+    scales: Tensor
+    opacities: Tensor
+    colors: Tensor
+
+
 class Layer(NamedTuple):
     """One drawn region: rgb and normals [H, W, 3] and depth [H, W, 1], all weighted by alpha [H, W, 1]; see render.Rendering."""
 
@@ -129,10 +139,15 @@ class Talker(nn.Module):
     ) -> dict[str, Deformation]:
         """delta_G and delta_I of the active fields, and delta_rig where there is a rig, apart."""
         anchors = self.anchors(region) if anchors is None else anchors
+        return self.by_fields(region, encoded, anchors) | self.rigged(region, encoded["expression"])
+
+    def by_fields(
+        self, region: Region, encoded: Mapping[str, Tensor], anchors: Mapping[str, Anchors]
+    ) -> dict[str, Deformation]:
+        """delta_G and delta_I of the active fields, apart."""
         return {
-            name: field(anchors[name], encoded[name], encoded["eyes"])
-            for name, field in self.active_fields(region).items()
-        } | self.rigged(region, encoded["expression"])
+            name: field(anchors[name], encoded[name], encoded["eyes"]) for name, field in self.active_fields(region).items()
+        }
 
     def rigged(self, region: Region, expression: Tensor) -> dict[str, Deformation]:
         """delta_rig for the expression [E] of the fitted head, or nothing where the rig is off."""
@@ -146,18 +161,26 @@ class Talker(nn.Module):
 
     def draw(self, region: Region, camera: Camera, delta: Deformation | None, normals: bool = False) -> Layer:
         """Rasterise one region, deformed by `delta` or static (eq. 8-9), over nothing."""
+        return self.drawn(self.posed(region, camera.viewmat, delta), camera, normals)
+
+    def posed(self, region: Region, viewmat: Tensor, delta: Deformation | None) -> Posed:
+        """One region's Gaussians, deformed by `delta` or static (eq. 8), in the colours that a camera [4, 4] sees."""
         g = self.gaussians(region)
         means = g.means if delta is None else g.means + delta.means
         delta = delta or Deformation(means)
         sh: Tensor = g.sh
         if delta.sh is not None:
             sh = torch.cat([sh[:, :1] + delta.sh[:, None], sh[:, 1:]], 1)
-        center = -camera.viewmat[:3, :3].T @ camera.viewmat[:3, 3]
-        colors = eval_sh(g.degree, sh, means.detach() - center)
+        directions = means.detach() + viewmat[:3, 3] @ viewmat[:3, :3]  # from the camera's centre -R't
+        quats = g.quats if delta.quats is None else g.quats + delta.quats
+        colors = eval_sh(g.degree, sh, directions)
+        return Posed(means, quats, g.scales(delta.scales), g.opacities(delta.opacities), colors)
+
+    def drawn(self, posed: Posed, camera: Camera, normals: bool = False) -> Layer:
+        """Rasterise what `posed` gave (eq. 9), over nothing."""
         picture = rasterize(
-            means, g.quats if delta.quats is None else g.quats + delta.quats, g.scales(delta.scales),
-            g.opacities(delta.opacities), colors, camera.viewmat[None], camera.K[None], camera.width, camera.height,
-            normals=normals, check_values=self.check_values,
+            *posed, camera.viewmat[None], camera.K[None], camera.width, camera.height, normals=normals,
+            check_values=self.check_values,
         )
         return Layer(picture.rgb[0], picture.alpha[0], picture.depth[0], None if picture.normals is None else picture.normals[0])
 

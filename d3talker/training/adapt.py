@@ -21,6 +21,7 @@ from d3talker.talker import General, Talker, device_of, total
 from d3talker.training import pictures
 from d3talker.training.dataset import TrainingSignals, training_signals
 from d3talker.training.density import DensityControl
+from d3talker.training.field_pass import FieldPasses
 from d3talker.training.loop import Loop, finished
 from d3talker.training.optimisers import field_groups, fuse_groups, gaussian_groups, net_group, optimiser, set_rates
 from d3talker.training.pictures import Parts
@@ -92,6 +93,7 @@ class Adaptation(Loop):
             groups += field_groups("own", t.identity.fields[region], f.individual_grid_lr, f.individual_mlp_lr)  # type: ignore[arg-type]
             if region == "face":  # the signals are learnt from the face; the mouth then reads them as they are
                 groups.append(net_group("general", t.general.encoders(), f.encoder_lr))
+            self.passes = FieldPasses(t, region)
         self.optimizer = optimiser(groups)
         self.density = DensityControl(
             t.gaussians(region), self.config.density, region, self.config.gaussians.max_points, self.steps()
@@ -148,19 +150,14 @@ class Adaptation(Loop):
             deltas = pictures.still_deltas(talker, sample.signals, self.anchors)
             whole = pictures.whole_picture(talker, sample.camera, sample.view.back, deltas)
             return pictures.image_loss(whole, pictures.image(sample.view.image), sample.lips, weights)
-        if self.step < self.config.schedule.warmup:  # nothing is deformed but by the rig
-            encoded, moved = None, talker.rigged(self.region, sample.signals.expression)
-        else:
-            with torch.set_grad_enabled(self.stage == "face"):
-                encoded = talker.encode(sample.signals)
-            moved = talker.deformations(self.region, encoded)
+        moved = talker.rigged(self.region, sample.signals.expression)
+        if self.step >= self.config.schedule.warmup:
+            moved = self.passes(sample.signals).parts | moved
         delta = total(moved) if moved else None
         if self.stage == "face":
             layer, *rest = pictures.face_picture(talker, sample, delta, normals=sample.prior is not None)
         else:
-            with torch.no_grad():
-                encoded = talker.encode(sample.signals) if encoded is None else encoded
-                face = total(talker.deformations("face", encoded, self.anchors["face"]))
+            face = pictures.still_deltas(talker, sample.signals, self.anchors)["face"]
             layer, *rest = pictures.mouth_picture(talker, sample, face, delta)
         picture, target, mask = rest
         loss, parts = pictures.image_loss(picture, target, sample.lips, weights)

@@ -58,9 +58,9 @@ def whole_picture(talker: Talker, camera: Camera, back: Tensor, deltas: Mapping[
 def still_deltas(
     talker: Talker, signals: Signals, anchors: Mapping[Region, Mapping[str, Anchors]]
 ) -> dict[Region, Deformation]:
-    """How both regions are deformed in a frame, where neither fields nor centres learn."""
+    """How the regions of `anchors` are deformed in a frame, where neither fields nor centres learn."""
     encoded = talker.encode(signals)
-    return {region: total(talker.deformations(region, encoded, anchors[region])) for region in REGIONS}
+    return {region: total(talker.deformations(region, encoded, found)) for region, found in anchors.items()}
 
 
 def image_loss(picture: Tensor, target: Tensor, lips: Tensor, weights: LossConfig) -> tuple[Tensor, Parts]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from d3talker.config import REGIONS, Config, Region, check
 from d3talker.errors import UserError
-from d3talker.fields import Deformation, DeformationField, shifts
+from d3talker.fields import DeformationField, shifts
 from d3talker.losses import negative_contrast, similarity_contrast
 from d3talker.subject.layout import Subject
 from d3talker.talker import General, Signals, Talker, device_of, total
@@ -20,6 +20,7 @@ from d3talker.training import pictures
 from d3talker.training.adapt import refiner_trainer
 from d3talker.training.dataset import TrainingSignals, training_signals
 from d3talker.training.density import DensityControl
+from d3talker.training.field_pass import FieldPasses, Passed
 from d3talker.training.loop import Loop, finished
 from d3talker.training.optimisers import field_groups, gaussian_groups, net_group, optimiser, set_rates
 from d3talker.training.pictures import Parts
@@ -86,6 +87,9 @@ class Pretraining(Loop):
             for t in self.talkers
         ]
         self.visits = [0] * len(self.talkers)
+        ablation = self.config.ablation
+        contrasted = ablation.contrast != "none" and ablation.fields == "both"
+        self.passes = [FieldPasses(t, region, contrasted) for t in self.talkers]
         with torch.no_grad():  # the faces stand still while the mouths learn
             self.faces = [t.anchors("face") for t in self.talkers] if region == "mouth" else []
 
@@ -125,19 +129,15 @@ class Pretraining(Loop):
         """Eq. 12 for identity k, but for the refiner's part."""
         talker, weights = self.talkers[k], self.config.loss
         warming, contrast = self.step < self.config.pretrain.warmup, dict[str, Tensor]()
-        with torch.set_grad_enabled(self.stage == "face"):  # the mouth reads the signals as the face has learnt them
-            encoded = None if warming and self.stage == "face" else talker.encode(sample.signals)
-        if encoded is None or warming:
-            moved = talker.rigged(self.region, sample.signals.expression)
-        else:
-            moved, contrast = self._deform(k, encoded)
+        moved = talker.rigged(self.region, sample.signals.expression)
+        if not warming:
+            passed = self.passes[k](sample.signals)
+            moved, contrast = passed.parts | moved, self._contrast(k, passed)
         delta = total(moved) if moved else None
         if self.stage == "face":
             _, picture, target, mask = pictures.face_picture(talker, sample, delta)
         else:
-            assert encoded is not None
-            with torch.no_grad():
-                face = total(talker.deformations("face", encoded, self.faces[k]))
+            face = pictures.still_deltas(talker, sample.signals, {"face": self.faces[k]})["face"]
             _, picture, target, mask = pictures.mouth_picture(talker, sample, face, delta)
         loss, parts = pictures.image_loss(picture, target, sample.lips, weights)
         loss = loss + weights.alpha * mask + weights.deformation * pictures.size_loss(moved, self.config.fields.means_scale)
@@ -145,26 +145,24 @@ class Pretraining(Loop):
             loss = loss + getattr(weights, name) * value
         return loss, parts | {name: value.detach() for name, value in contrast.items()}
 
-    def _deform(self, k: int, encoded: dict[str, Tensor]) -> tuple[dict[str, Deformation], dict[str, Tensor]]:
-        """What moves identity k, by name, and the contrastive losses that its ablation asks for.
+    def _contrast(self, k: int, passed: Passed) -> dict[str, Tensor]:
+        """The contrastive losses of identity k that its ablation asks for.
 
         The other identities' fields are queried at these Gaussians, with this identity's region-aware audio feature (eq. 10).
         """
         talker, region, wanted = self.talkers[k], self.region, self.config.ablation.contrast
-        anchors = talker.anchors(region)
-        parts = talker.deformations(region, encoded, anchors)
         losses: dict[str, Tensor] = {}
-        if wanted == "none" or not {"general", "individual"} <= set(parts):
-            return parts, losses
+        if not passed.shared:
+            return losses
         others: list[DeformationField] = [t.identity.fields[region] for t in self.talkers if t is not talker]  # type: ignore[misc]
-        own, means = parts["individual"].means, talker.gaussians(region).means.detach()
-        theirs = shifts(others, means, talker.identity.eye_floor, anchors["individual"], encoded["individual"], encoded["eyes"])
+        own, means = passed.parts["individual"].means, talker.gaussians(region).means.detach()
+        theirs = shifts(others, means, talker.identity.eye_floor, *passed.shared)
         if wanted in ("both", "similarity"):
             everyone = torch.cat([theirs[:k], own[None], theirs[k:]])
-            losses["similarity"] = similarity_contrast(parts["general"].means, everyone, k, self.config.loss.temperature)
+            losses["similarity"] = similarity_contrast(passed.parts["general"].means, everyone, k, self.config.loss.temperature)
         if wanted in ("both", "negative"):
             losses["negative"] = negative_contrast(own, theirs)
-        return parts, losses
+        return losses
 
     def state(self) -> dict[str, Any]:
         return {

@@ -13,6 +13,7 @@ import gsplat
 import torch
 from card import METER, Card, Devices, Dispatch
 
+from d3talker import graphs
 from d3talker.render import gsplat_backend, rasterize
 
 FORWARD, BACKWARD = 12, 12  # launches of gsplat 1.5.3's projection, sorting and blending, counted in its source
@@ -30,7 +31,7 @@ def card() -> Iterator[None]:
     }
     with (
         mock.patch.multiple(torch.cuda, **cuda), mock.patch.object(torch, "autocast", Autocast),
-        mock.patch.object(gsplat_backend, "_gsplat", lambda: SimpleNamespace(rasterization=rasterization)),
+        mock.patch.object(graphs, "capture", capture), mock.patch.object(gsplat_backend, "_gsplat", lambda: SimpleNamespace(rasterization=rasterization)),
         Dispatch(), Devices(),
     ):
         yield
@@ -39,7 +40,7 @@ def card() -> Iterator[None]:
 class Autocast(nullcontext):
     """torch's own refuses "cuda" here; numbers stay float32."""
 
-    def __init__(self, kind: str, dtype: torch.dtype | None = None, enabled: bool = True) -> None:
+    def __init__(self, kind: str, dtype: torch.dtype | None = None, enabled: bool = True, cache_enabled: bool = True) -> None:
         super().__init__()
 
 
@@ -49,19 +50,20 @@ class Graphed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, module: Any, count: int, *tensors: Any) -> Any:
         inputs = [x.detach().requires_grad_(x.requires_grad) for x in tensors[:count]]
-        with METER.one("graph forward", 1), torch.enable_grad():
+        with METER.one("graph forward", 1 + count), torch.enable_grad():  # inputs are copied to where the graph reads them
             ctx.outputs = module(*inputs)
-        ctx.wanted = [x for x in (*inputs, *tensors[count:])]
-        flat = ctx.outputs if isinstance(ctx.outputs, tuple) else (ctx.outputs,)
-        result = tuple(x.detach() for x in flat)
-        return result if isinstance(ctx.outputs, tuple) else result[0]
+        ctx.wanted = [*inputs, *tensors[count:]]
+        result = tuple(x.detach() for x in ctx.outputs)
+        ctx.mark_non_differentiable(*(given for given, made in zip(result, ctx.outputs, strict=True) if not made.requires_grad))
+        return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        flat = ctx.outputs if isinstance(ctx.outputs, tuple) else (ctx.outputs,)
         wanted = [x for x in ctx.wanted if x.requires_grad]
-        with METER.one("graph backward", 1):
-            found = iter(torch.autograd.grad(flat, wanted, gradients, allow_unused=True))
+        pairs = [(made, given) for made, given in zip(ctx.outputs, gradients, strict=True) if made.requires_grad]
+        with METER.one("graph backward", 1 + len(pairs)):
+            made, given = zip(*pairs, strict=True)
+            found = iter(torch.autograd.grad(made, wanted, given, allow_unused=True))
         return None, None, *(next(found) if x.requires_grad else None for x in ctx.wanted)
 
 
@@ -74,6 +76,19 @@ def graphed(module: torch.nn.Module, samples: tuple[torch.Tensor, ...], **_: Any
         return Graphed.apply(module, len(inputs), *inputs, *parameters)
 
     return replay
+
+
+def capture(function: Any) -> tuple[Any, Any]:
+    """d3talker.graphs.capture: a replay is one launch and fills the memory that the outputs were given in."""
+    with METER.one("graph recording", 0):
+        outputs = function()
+
+    def replay() -> None:
+        with METER.one("graph", 1):
+            for kept, made in zip(outputs, function(), strict=True):
+                kept.inner.copy_(made.inner)
+
+    return outputs, replay
 
 
 def rasterization(

@@ -152,7 +152,7 @@ def test_many_fields_at_once_are_each_of_them(region: str, dtype: torch.dtype) -
     means, floor = model.gaussians(region).means.detach(), model.identity.eye_floor
     encoded = model.encode(Signals(*(part.to(dtype) for part in signals())))
     own = model.anchors(region)["individual"]
-    together = shifts(fields, means, floor, own, encoded["individual"], encoded["eyes"])
+    together = shifts(fields, means, floor, own.attention, encoded["individual"], encoded["eyes"])
     single = [
         field(field.anchors(means, floor)._replace(attention=own.attention), encoded["individual"], encoded["eyes"]).means
         for field in fields
