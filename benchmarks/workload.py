@@ -88,7 +88,7 @@ class Step:
         means, scales = shell(count, g)
         gaussians = {r: Gaussians(means, scales, 1, torch.rand(count, 3, generator=g)) for r in REGIONS}
         config = replace(PAPER)
-        self.talker = Talker(config, General(config), Identity(config, gaussians)).to(device)
+        self.talker = Talker(config, General(config, 29), Identity(config, gaussians)).to(device)
         for r in REGIONS:
             for field in (self.talker.general.fields[r], self.talker.identity.fields[r]):
                 field.encoder.backend = "reference" if plain else "auto"

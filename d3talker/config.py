@@ -117,8 +117,8 @@ class FieldConfig:
 class SignalConfig:
     """Audio-Motion dual-branch control signals (paper 3.2)."""
 
-    features: Literal["auto", "deepspeech", "mel", "hubert", "wav2vec2"] = "auto"
-    """Audio features; auto takes DeepSpeech's where the subject has them, log-mel otherwise."""
+    features: Literal["auto", "deepspeech", "phonemes", "mel", "allphone", "hubert", "wav2vec2"] = "auto"
+    """Audio features; auto takes DeepSpeech's where the subject has them, else phonemes, else log-mel."""
     width: int = 32  # paper: F_M and F_A are 1 x 32
     """Width of both signals."""
     pncc_size: int = 64  # ours: the paper gives H x W only

@@ -12,7 +12,6 @@ from d3talker.config import SignalConfig
 
 EYE_WIDTH = 6  # five expression units through an MLP, and the blink as it is (InsTaG)
 SLOPE = 0.02  # of leaky ReLU (AD-NeRF)
-AUDIO_COLUMNS = 29  # of DeepSpeech
 
 
 def mlp(*widths: int) -> nn.Sequential:
@@ -89,13 +88,13 @@ class MotionEncoder(nn.Module):
 
 
 class AudioEncoder(nn.Module):
-    """Audio branch up to F_A: a window of audio features [window, 16, 29] -> [width].
+    """Audio branch up to F_A: a window of audio features [window, 16, columns] -> [width].
 
     Convolutions along each row block, then attention over the window (AD-NeRF's AudioNet and AudioAttNet; InsTaG
     motion_net.py:29-86).
     """
 
-    def __init__(self, config: SignalConfig, columns: int = AUDIO_COLUMNS) -> None:
+    def __init__(self, config: SignalConfig, columns: int) -> None:
         super().__init__()
         channels = (columns, 32, 32, 64, 64)
         self.convolutions = he(nn.Sequential(*[

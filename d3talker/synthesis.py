@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from d3talker import checkpoint
-from d3talker.audio.features import extract
+from d3talker.audio.features import OWN, steps, windows
 from d3talker.config import REGIONS, Config, from_dict
 from d3talker.errors import UserError
 from d3talker.gaussians import Gaussians
@@ -35,6 +35,8 @@ from d3talker.training.dataset import AudioStatistics, Drive, drive, imported_ro
 from d3talker.training.pictures import image
 from d3talker.video import FPS, SAMPLE_RATE, read_audio
 
+SHORTEST_OWN = 50  # frames: a shorter sound says too little of its own mean
+
 
 class TrainedTalker:
     """A finished adaptation, ready to render."""
@@ -47,12 +49,12 @@ class TrainedTalker:
         self.config: Config = replace(from_dict(Config, state["config"]), device=config_device)
         self.device = device_of(self.config)
         self.seconds: float = state["seconds"]
-        self.talker = _empty_talker(self.config)
+        signals: dict[str, Any] = state["signals"]
+        self.statistics = AudioStatistics(**signals["statistics"])
+        self.talker = _empty_talker(self.config, len(self.statistics.mean))
         load_model(self.talker, state["model"])
         self.talker.to(self.device).eval().requires_grad_(False)
-        signals: dict[str, Any] = state["signals"]
         self.feature_name: str = signals["feature_name"]
-        self.statistics = AudioStatistics(**signals["statistics"])
         self.motion = motion_from_state(signals["motion"])
         self.imported = None if signals["imported"] is None else Regression.from_state(signals["imported"])
         self.eyes, self.upper = (np.array(signals[name], np.float32) for name in ("eyes", "upper"))
@@ -81,21 +83,23 @@ class TrainedTalker:
         heard = imported_rows(subject, rows) if s.motion_source == "imported" else None
         oracle = subject.expression()[rows] if s.motion_source == "tracked" or s.eyes == "video" else None
         filmed = read_action_units(subject.layout.action_units)[rows] if s.eyes == "video" else None
-        return self._drive(subject, features[rows], heard, oracle, filmed)
+        return self._drive(subject, self.statistics.apply(features[rows]), heard, oracle, filmed)
 
     def drive_by(self, subject: Subject, features: np.ndarray) -> Drive:
-        """Signals from the audio features [T, 16, 29] of any sound."""
+        """Signals from the audio features [T, 16, C] of any sound, by its own mean and spread (microphone, loudness)."""
         s = self.config.signals
         if s.motion_source != "predicted" or s.eyes == "video":
             raise UserError("a foreign sound has no motion or eyes of its own; use motion-source predicted and eyes loop")
-        return self._drive(subject, features)
+        own = AudioStatistics.of(features[:, OWN]) if len(features) >= SHORTEST_OWN else self.statistics
+        return self._drive(subject, own.apply(features))
 
     def _drive(
-        self, subject: Subject, features: np.ndarray, heard: np.ndarray | None = None, oracle: np.ndarray | None = None,
+        self, subject: Subject, audio: np.ndarray, heard: np.ndarray | None = None, oracle: np.ndarray | None = None,
         filmed: np.ndarray | None = None,
     ) -> Drive:
-        """heard: imported coefficients [T, 64]; oracle [T, E] and filmed [T, 6]: expression and eyes tracked in the test video."""
-        s, audio = self.config.signals, self.statistics.apply(features)
+        """audio: normalised features [T, 16, C]; heard: imported coefficients [T, 64]; oracle [T, E] and filmed [T, 6]:
+        expression and eyes tracked in the test video."""
+        s = self.config.signals
         eyes = filmed if filmed is not None else self.eyes[ping_pong(len(self.eyes), len(audio))] * (s.eyes == "loop")
         if s.motion_source == "tracked" and oracle is not None:
             expression = oracle
@@ -167,7 +171,7 @@ def render_cross(
     count = len(audio) * FPS // SAMPLE_RATE
     if count == 0:
         raise UserError(f"{audio_file} is shorter than one frame; give a longer sound")
-    signals = trained.drive_by(subject, extract(trained.feature_name, audio, count))
+    signals = trained.drive_by(subject, windows(steps(trained.feature_name, audio), count))
     poses = [frames[index] for index in ping_pong(len(frames), count)]
     _render(trained, subject, poses, signals, out, "cross", audio[:count * SAMPLE_RATE // FPS], notes)
 
@@ -206,7 +210,8 @@ def ping_pong(length: int, count: int) -> np.ndarray:
     return np.where(steps < length, steps, 2 * length - 2 - steps)
 
 
-def _empty_talker(config: Config) -> Talker:
+def _empty_talker(config: Config, audio_columns: int) -> Talker:
     point = torch.full((1, 3), 0.01)
     gaussians = {r: Gaussians(point, point, config.gaussians.sh_degree) for r in REGIONS}
-    return Talker(config, General(config), Identity(config, gaussians, rig=None if config.ablation.rig == "off" else HeadRig()))
+    rig = None if config.ablation.rig == "off" else HeadRig()
+    return Talker(config, General(config, audio_columns), Identity(config, gaussians, rig=rig))

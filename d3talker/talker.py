@@ -19,7 +19,7 @@ from d3talker.signals import AudioEncoder, EyeEncoder, MotionEncoder
 
 
 class Signals(NamedTuple):
-    """What drives one frame: PNCC differences [2j+1, 3, S, S]; audio features [window, 16, 29]; eye units [6]; expression [E] of
+    """What drives one frame: PNCC differences [2j+1, 3, S, S]; audio features [window, 16, C]; eye units [6]; expression [E] of
     the fitted head, which the rig alone reads."""
 
     motion: Tensor
@@ -59,11 +59,12 @@ class Layer(NamedTuple):
 class General(nn.Module):
     """Shared by all identities: the signal encoders and the General Fields of both regions."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, audio_columns: int) -> None:
+        """audio_columns: of the audio features, 29 for DeepSpeech's."""
         super().__init__()
         f, width = config.fields, config.signals.width
         self.motion = MotionEncoder(config.signals)
-        self.audio = AudioEncoder(config.signals)
+        self.audio = AudioEncoder(config.signals, audio_columns)
         self.eyes = EyeEncoder()
         self.fields = nn.ModuleDict(
             {r: build_field(r, f, width, f.general_hidden, config.ablation.attributes) for r in REGIONS}

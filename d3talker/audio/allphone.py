@@ -5,6 +5,8 @@ Recogniser and models are BSD 2-clause (Carnegie Mellon University; Alpha Cephei
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
@@ -60,9 +62,14 @@ def allphone_steps(audio: np.ndarray) -> np.ndarray:
     return np.concatenate([classes, mouth(spoken, times)], 1).astype(np.float32)
 
 
+def check() -> ModuleType:
+    """pocketsphinx; raises MissingExtra where it is not installed."""
+    return require("pocketsphinx", EXTRA, "allphone features")
+
+
 def recognise(audio: np.ndarray) -> list[tuple[str, int, int]]:
     """(phone, first frame, last frame) in order, 100 frames a second; empty where the sound is too short for any."""
-    sphinx = require("pocketsphinx", EXTRA, "allphone features")
+    sphinx = check()
     samples = levelled(audio) * 32766
     # Digital silence has no spectrum, and the recogniser hears S there: one bit of noise, the same every time.
     samples = samples + np.random.default_rng(0).integers(-1, 2, samples.size)

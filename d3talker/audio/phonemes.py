@@ -43,6 +43,11 @@ def phoneme_steps(audio: np.ndarray) -> np.ndarray:
     return logs - logs.mean(1, keepdims=True)
 
 
+def check() -> None:
+    """Raises MissingExtra or UserError where `phoneme_steps` would."""
+    _network()
+
+
 def _log_probabilities(network: Any, audio: np.ndarray) -> np.ndarray:
     """float32 [1 + S // 320, 191] of at most 30 s; `transcribe_waveform` keeps the letters alone, the session gives the rows."""
     feeds = {"waveform": audio[None], "waveform_lengths": np.array([len(audio)])}

@@ -22,7 +22,7 @@ class TrainConfig:
     held_out: tuple[str, ...] = ()
     """Names of the subjects to score on instead of training; the last one if none is named."""
     features: str = "auto"
-    """Audio features; auto takes the best that the first subject has."""
+    """Audio features; auto takes the best that all subjects have."""
     seed: int = 0
     """Same seed, same model, on a CPU."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
@@ -59,12 +59,12 @@ def run(config: MotionConfig) -> None:
 def _train(config: TrainConfig) -> None:
     from d3talker.errors import UserError
     from d3talker.files import write_json
-    from d3talker.subject.layout import Subject
+    from d3talker.subject.layout import Subject, common_features
     from d3talker.training import motion
 
     if not config.subjects:
         raise UserError("--subjects names no folder; give at least one")
-    feature_name = Subject(config.subjects[0]).feature_name(config.features)
+    feature_name = common_features([Subject(root) for root in config.subjects], config.features)
     speakers = [motion.load_speaker(root, feature_name) for root in config.subjects]
     train, held = motion.divide(speakers, config.held_out)
     model = motion.MotionTraining(config.training, train, feature_name, config.out, config.seed).run()

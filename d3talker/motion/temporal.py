@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from d3talker.audio.features import OWN
 from d3talker.motion.options import NetworkConfig
-
-MIDDLE = slice(7, 9)  # of a frame's 16 steps of 20 ms, its own two (audio/features.py); neighbours bring the others
 
 
 class Block(nn.Module):
@@ -35,7 +34,7 @@ class MotionNetwork(nn.Module):
 
     def __init__(self, columns: int, expressions: int, identities: int, config: NetworkConfig) -> None:
         super().__init__()
-        self.columns, steps = columns, MIDDLE.stop - MIDDLE.start
+        self.columns, steps = columns, OWN.stop - OWN.start
         self.inlet = nn.Sequential(nn.Conv1d(steps * columns, config.width, 3, padding=1), nn.GELU())
         self.blocks = nn.Sequential(*[Block(config.width, d, config.dropout) for d in config.dilations])
         self.outlet = nn.Conv1d(config.width, expressions, 1, bias=False)  # the mean is the speakers' own
@@ -45,7 +44,7 @@ class MotionNetwork(nn.Module):
 
     def hidden(self, features: Tensor) -> Tensor:
         """[B, T, 16, C] -> [B, T, width]: what the coefficients are a linear function of."""
-        x = features[:, :, MIDDLE].flatten(2).transpose(1, 2)
+        x = features[:, :, OWN].flatten(2).transpose(1, 2)
         return self.blocks(self.inlet(x)).transpose(1, 2)
 
     def forward(self, features: Tensor) -> Tensor:

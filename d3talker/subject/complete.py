@@ -1,4 +1,4 @@
-"""Make what a folder of the official codes lacks for training here, from what it holds: motion, eyes, mel features."""
+"""Make what a folder of the official codes lacks for training here, from what it holds: motion, eyes, audio features."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from d3talker.audio.features import mel_features
+from d3talker.audio.features import content, extract
 from d3talker.errors import UserError
 from d3talker.files import write_npy
 from d3talker.motion.head import embedded_head
@@ -28,8 +28,9 @@ def complete(folder: Path) -> list[str]:
     if not any((folder / file).exists() for files in FEATURES.values() for file in files):
         if not subject.layout.audio.exists():
             raise UserError(f"{subject.layout.audio} is missing; put the video's sound there")
-        write_npy(folder / "aud_mel.npy", mel_features(read_audio(subject.layout.audio), total))
-        made.append("aud_mel.npy")
+        made += _features(subject, ["mel"], total)
+    if subject.layout.audio.exists():
+        made += _features(subject, content()[0], total)
     tracked = subject.layout.expression.exists() and subject.layout.identity.exists()
     if tracked and subject.layout.action_units.exists():
         return made
@@ -45,3 +46,14 @@ def complete(folder: Path) -> list[str]:
         write_action_units(subject.layout.action_units, units)
         made.append("au.csv")
     return made
+
+
+def _features(subject: Subject, names: list[str], total: int) -> list[str]:
+    """Make those of the audio features that are not there, and return their files' names."""
+    absent = [name for name in names if not (subject.root / FEATURES[name][0]).exists()]
+    if not absent:
+        return []
+    audio = read_audio(subject.layout.audio)
+    for name in absent:
+        write_npy(subject.root / FEATURES[name][0], extract(name, audio, total))
+    return [FEATURES[name][0] for name in absent]

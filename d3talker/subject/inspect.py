@@ -34,7 +34,7 @@ class InspectConfig:
     folder: Annotated[Path, tyro.conf.Positional]
     """A folder in the layout of RAD-NeRF, ER-NeRF, TalkingGaussian, InsTaG, GaussianTalker or d3talker; or a video."""
     complete: bool = False
-    """First make what training here needs and the folder lacks: tracked expression, au.csv, mel features."""
+    """First make what training here needs and the folder lacks: tracked expression, au.csv, mel or speech content."""
     json: bool = False
     """Print JSON instead of lines to read."""
     sheet: Path | None = None

@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from d3talker.audio.features import STRIDE, WINDOW, own_steps, windows
 from d3talker.errors import UserError
 from d3talker.files import atomic_path, read_json, read_npy, sha256_file, sha256_json
 from d3talker.subject import palette
@@ -23,7 +24,9 @@ MIN_TRAIN = 50  # frames that must be left for training when the last 301 are th
 PALETTE_FRAMES = 8
 FEATURES = {  # name -> file, best first; DeepSpeech goes by two names in the official codes (protocol 1.5)
     "deepspeech": ("aud_ds.npy", "aud.npy"),
+    "phonemes": ("aud_ph.npy",),
     "mel": ("aud_mel.npy",),
+    "allphone": ("aud_ap.npy",),
     "hubert": ("aud_hu.npy",),
     "wav2vec2": ("aud_eo.npy",),
 }
@@ -227,17 +230,30 @@ class Subject:
         for name in names:
             if name not in FEATURES:
                 raise UserError(f"audio features '{name}' are unknown; choose one of {', '.join(FEATURES)}")
-            if any((self.root / file).exists() for file in FEATURES[name]):
+            if _has(self.root, name):
                 return name
         raise UserError(f"{self.root} has no {wanted} audio features; make them with: d3talker prepare")
 
     def features(self, wanted: str = "auto") -> np.ndarray:
-        """Audio features of every frame, float32 [T, 16, 29] for deepspeech and mel."""
+        """Audio features of every frame, windows float32 [T, 16, C]: the frame's own steps of 20 ms are 8 and 9.
+
+        C is 29 for deepspeech and mel, 43 for phonemes, 26 for allphone, else the network's.
+        """
+        rows = self._features(wanted)
+        return rows if rows.shape[1] == WINDOW else windows(own_steps(rows), len(rows))
+
+    def steps(self, wanted: str = "auto") -> np.ndarray:
+        """Audio features 50 times a second, float32 [2 T, C]: rows 2 i and 2 i + 1 are frame i's own.  Else as `features`."""
+        return own_steps(self._features(wanted))
+
+    def _features(self, wanted: str) -> np.ndarray:
         name = self.feature_name(wanted)
         path = next(p for p in (self.root / file for file in FEATURES[name]) if p.exists())
         values = read_npy(path).astype(np.float32)
         if not np.isfinite(values).all():
             raise UserError(f"{path} holds NaN or infinity; make it again with: d3talker prepare")
+        if values.ndim != 3 or values.shape[1] not in (WINDOW, STRIDE):
+            raise UserError(f"{path} holds {list(values.shape)}, not [frames, 16 or 2, columns]; make it again")
         return values
 
     def expression(self) -> np.ndarray:
@@ -267,6 +283,22 @@ class Subject:
         if image is None or (alpha and image.shape[-1] != 4):
             raise UserError(f"{path} is not a readable {'RGBA ' if alpha else ''}image; make it again")
         return cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if alpha else cv2.COLOR_BGR2RGB)
+
+
+def common_features(subjects: Sequence[Subject], wanted: str = "auto") -> str:
+    """The audio features that all subjects have: `wanted`, or for "auto" the best.  Raises UserError where there are none."""
+    if wanted == "auto":
+        there = [name for name in FEATURES if all(_has(subject.root, name) for subject in subjects)]
+        if not there:
+            raise UserError("the subjects have no audio features in common; make them with: d3talker inspect FOLDER --complete")
+        return there[0]
+    for subject in subjects:
+        subject.feature_name(wanted)
+    return wanted
+
+
+def _has(root: Path, name: str) -> bool:
+    return any((root / file).exists() for file in FEATURES[name])
 
 
 def test_split(total: int) -> tuple[int, str]:

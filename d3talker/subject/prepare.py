@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import tyro
 
+from d3talker.audio.features import content
 from d3talker.errors import UserError
 from d3talker.files import read_json, sha256_file, write_json
 from d3talker.motion.head import NAME as FACE_MODEL
@@ -40,8 +41,8 @@ class PrepareConfig:
     """Landmark detector; fan needs face_alignment and its weights."""
     person: Literal["auto", "grabcut", "portrait"] = "auto"
     """What finds the person first: GrabCut, or the portrait network; auto takes the network where its file is."""
-    features: tuple[Literal["auto", "mel", "deepspeech", "hubert", "wav2vec2"], ...] = ("auto",)
-    """Audio features; auto: mel, and deepspeech where its graph is found."""
+    features: tuple[Literal["auto", "mel", "phonemes", "allphone", "deepspeech", "hubert", "wav2vec2"], ...] = ("auto",)
+    """Audio features; auto: mel, phonemes and allphone where their extra is installed, deepspeech where its graph is found."""
     weights: Path | None = None
     """Folder with other people's networks; D3TALKER_WEIGHTS is searched too."""
     fix_lag: bool = False
@@ -152,6 +153,8 @@ def _say(out: Path, summary: dict[str, Any]) -> None:
         f"{out}: {summary['frames']} frames, {len(summary['lost_frames'])} without a face, "
         f"reprojection error {summary['reprojection_px_at_512']:.2f} px at 512, {heard}; test: {summary['test_rule']}"
     )
+    if "phonemes" not in summary["features"] and (reason := content()[1]):
+        print(f"no speech content, log-mel stands in: {reason}")
     if sound["corrected"]:
         print(f"the sound was shifted by {-sound['corrected']:+d} frames")
     elif sound["trustworthy"] and sound["lag"]:

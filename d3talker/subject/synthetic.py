@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from d3talker.audio.features import mel_features
+from d3talker.audio.features import content, extract
 from d3talker.errors import UserError
 from d3talker.files import atomic_folder, read_json, write_json, write_npy
 from d3talker.mark import Mark
@@ -23,6 +23,7 @@ from d3talker.subject import palette
 from d3talker.subject.action_units import BLINK_MAX, write_action_units
 from d3talker.subject.eyes import action_units
 from d3talker.subject.layout import (
+    FEATURES,
     SCHEMA,
     Frame,
     Layout,
@@ -138,10 +139,12 @@ class _Writer:
     def __init__(self, folder: Path, name: str, face: FaceModel, look: Look, size: int) -> None:
         self.folder, self.name, self.layout = folder, name, Layout(folder)
         self.face, self.look, self.size = face, look, size
+        self.features = ["mel", *content()[0]]
 
     def sound(self, audio: np.ndarray, phonemes: list[Phoneme]) -> None:
         write_wav(self.layout.audio, audio)
-        write_npy(self.folder / "aud_mel.npy", mel_features(audio, len(audio) * FPS // SAMPLE_RATE))
+        for name in self.features:
+            write_npy(self.folder / FEATURES[name][0], extract(name, audio, len(audio) * FPS // SAMPLE_RATE))
         rows = [{"symbol": p.symbol, "start": round(p.start, 4), "end": round(p.end, 4)} for p in phonemes]
         write_json(self.folder / "truth" / "phonemes.json", rows)
 
@@ -236,7 +239,7 @@ class _Writer:
                 "test_frames": test,
                 "test_rule": rule,
                 "palette": "talkinggaussian",
-                "features": ["mel"],
+                "features": self.features,
                 "face_model": self.face.name,
                 "focal": FOCAL * self.size,
                 "voice": asdict(self.look.voice),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from d3talker.config import REGIONS, Config, Region, check
+from d3talker.config import REGIONS, Config, Region, SignalConfig, check
 from d3talker.errors import UserError
 from d3talker.files import sha256_file
 from d3talker.losses import geometry
@@ -56,7 +56,7 @@ class Adaptation(Loop):
         self.pretrained = general is not None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # layers draw their first weights from the global generator
-            shared = General(config)
+            shared = General(config, signals.columns)
             own = first_identity(config, views, signals.identity, self.generator)
             self.talker = Talker(config, shared, own).to(device)
             self.refining = refiner_trainer(config, views, device, self.generator)
@@ -205,12 +205,23 @@ def train_identity(
     if before is not None:
         return before, True
     device = device_of(config)
+    shared = None if general is None else load_general(general)
+    signals = training_signals(subject, frames, _heard(config, shared, general), device, motion)
     adaptation = Adaptation(
-        config, load_views(subject, frames, device), training_signals(subject, frames, config.signals, device, motion),
-        load_priors(subject, frames), out, seed, device, None if general is None else load_general(general), job,
+        config, load_views(subject, frames, device), signals, load_priors(subject, frames), out, seed, device, shared, job,
     )
     adaptation.run()
     return adaptation.seconds, False
+
+
+def _heard(config: Config, shared: Shared | None, general: Path | None) -> SignalConfig:
+    """The signals' options, with the audio features that the pre-training heard.  Raises UserError where others are asked for."""
+    wanted = config.signals.features
+    if shared is None or wanted == shared.features:
+        return config.signals
+    if wanted != "auto":
+        raise UserError(f"{general} was pre-trained on {shared.features} features, {wanted} are asked for; pre-train on these")
+    return replace(config.signals, features=shared.features)  # type: ignore[arg-type]
 
 
 def refiner_trainer(

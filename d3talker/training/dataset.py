@@ -37,7 +37,7 @@ class AudioStatistics:
 
     @classmethod
     def of(cls, features: np.ndarray) -> AudioStatistics:
-        """features [T, 16, 29]."""
+        """features [T, steps, C]."""
         flat = features.reshape(-1, features.shape[-1])
         return cls(flat.mean(0).tolist(), (flat.std(0) + 1e-3).tolist())
 
@@ -48,7 +48,7 @@ class AudioStatistics:
 
 @dataclass(frozen=True)
 class Drive:
-    """Signals of T consecutive frames: PNCC differences times their gain [T, 3, S, S]; audio [T, 16, 29]; eyes [T, 6]; expression
+    """Signals of T consecutive frames: PNCC differences times their gain [T, 3, S, S]; audio [T, 16, C]; eyes [T, 6]; expression
     [T, E]."""
 
     motion: Tensor
@@ -74,7 +74,7 @@ def drive(
     identity: np.ndarray, expression: np.ndarray, audio: np.ndarray, eyes: np.ndarray, config: SignalConfig,
     device: torch.device, heard: np.ndarray | None = None,
 ) -> Drive:
-    """Signals from fitted identity [I], expression [T, E], normalised audio features [T, 16, 29] and AUs [T, 6].
+    """Signals from fitted identity [I], expression [T, E], normalised audio features [T, 16, C] and AUs [T, 6].
 
     heard: Real3D-Portrait's coefficients [T, 64]; where BFM's file is at hand, PNCC is drawn with its face from them as they are.
     """
@@ -119,6 +119,11 @@ class TrainingSignals:
     upper: np.ndarray
     amplitude: Amplitude
     feature_name: str
+
+    @property
+    def columns(self) -> int:
+        """Of the audio features."""
+        return self.drive.audio.shape[-1]
 
     def state(self) -> dict[str, Any]:
         """What test time needs, as plain data for a checkpoint."""

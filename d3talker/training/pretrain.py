@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from d3talker.config import REGIONS, Config, Region, check
 from d3talker.errors import UserError
 from d3talker.fields import DeformationField, shifts
 from d3talker.losses import negative_contrast, similarity_contrast
-from d3talker.subject.layout import Subject
+from d3talker.subject.layout import Subject, common_features
 from d3talker.talker import General, Signals, Talker, device_of, total
 from d3talker.training import pictures
 from d3talker.training.adapt import refiner_trainer
@@ -55,7 +55,7 @@ class Pretraining(Loop):
         self.config, self.people = config, people
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            general = General(config)
+            general = General(config, people[0].signals.columns)
             identities = [first_identity(config, p.views, p.signals.identity, self.generator) for p in people]
         self.general = general.to(device)
         self.talkers = [Talker(config, self.general, identity.to(device)) for identity in identities]
@@ -166,7 +166,8 @@ class Pretraining(Loop):
 
     def state(self) -> dict[str, Any]:
         return {
-            "config": asdict(self.config), "names": [p.name for p in self.people], "visits": self.visits,
+            "config": asdict(self.config), "names": [p.name for p in self.people],
+            "features": self.people[0].signals.feature_name, "visits": self.visits,
             "general": self.general.state_dict(), "average": self.average,
             "identities": [t.identity.state_dict() for t in self.talkers],
             "density": [d.state() for d in self.densities],
@@ -205,9 +206,10 @@ def pretrain(config: Config, subjects: Sequence[Subject], out: Path, seed: int) 
         return before, True
     device = device_of(config)
     people = []
+    heard = replace(config.signals, features=common_features(subjects, config.signals.features))  # type: ignore[arg-type]
     for subject in subjects:
         frames = subject.frames("train")[:config.pretrain.frames or None]
-        signals = training_signals(subject, frames, config.signals, device)
+        signals = training_signals(subject, frames, heard, device)
         people.append(Person(subject.name, load_views(subject, frames, device, 1 / len(subjects)), signals))
     training = Pretraining(config, people, out, seed, device, job)
     training.run()

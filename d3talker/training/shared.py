@@ -14,8 +14,9 @@ CHECKPOINT = "pretrain.safetensors"
 
 
 class Shared(NamedTuple):
-    """general: parameters of talker.General; refiner: state of its trainer, or None where it was left out."""
+    """general: parameters of talker.General, which hear `features`; refiner: state of its trainer, or None without."""
 
+    features: str
     general: dict[str, Tensor]
     refiner: dict[str, Any] | None
 
@@ -25,4 +26,4 @@ def load_general(run: Path) -> Shared:
     state = checkpoint.load(run / CHECKPOINT)
     if not state["done"]:
         raise UserError(f"the pre-training in {run} is not finished; run the same d3talker pretrain command again to go on")
-    return Shared(state["average"], state["refiner"])
+    return Shared(state["features"], state["average"], state["refiner"])

@@ -28,7 +28,7 @@ def talker(**ablation: str) -> Talker:
     torch.manual_seed(0)
     config = replace(MINI, signals=CONFIG, ablation=AblationConfig(**ablation))
     means = (torch.rand(20, 3) - 0.5) * 0.2
-    model = Talker(config, General(config), Identity(config, {r: Gaussians(means, torch.full((20, 3), 0.01), 1) for r in REGIONS}))
+    model = Talker(config, General(config, 29), Identity(config, {r: Gaussians(means, torch.full((20, 3), 0.01), 1) for r in REGIONS}))
     for field in [*model.general.fields.values(), *model.identity.fields.values()]:
         torch.nn.init.normal_(field.decoder[1][-1].weight, std=0.1)  # a new field is still; these tests need one that moves
         torch.nn.init.normal_(field.encoder.table, std=0.5)
@@ -39,7 +39,7 @@ def test_signal_widths() -> None:
     s = signals()
     assert DifferenceEncoder(CONFIG)(s.motion).shape == (9, 32)
     assert MotionEncoder(CONFIG)(s.motion).shape == (32,)
-    assert AudioEncoder(CONFIG)(s.audio).shape == (32,)
+    assert AudioEncoder(CONFIG, 29)(s.audio).shape == (32,)
     assert EyeEncoder()(s.eyes).shape == (6,) and EyeEncoder()(s.eyes)[5] == s.eyes[5]
 
 
@@ -47,7 +47,7 @@ def test_signal_widths() -> None:
 def test_new_encoders_pass_on_how_frames_differ(seed: int) -> None:
     """Inputs that differ by about their unit spread give features that do too; else a short training never wakes an encoder."""
     torch.manual_seed(seed)
-    motion, audio = MotionEncoder(CONFIG), AudioEncoder(CONFIG)
+    motion, audio = MotionEncoder(CONFIG), AudioEncoder(CONFIG, 29)
     pictures = torch.randn(16, 2 * CONFIG.neighbours + 1, 3, CONFIG.pncc_size, CONFIG.pncc_size)
     heard = torch.randn(16, CONFIG.audio_window, 16, 29)
     with torch.no_grad():

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from d3talker.audio import deepspeech, speech_models
-from d3talker.audio.features import choose, extract, mel_features, windows
+from d3talker.audio.features import WINDOWED, choose, content, extract, own_steps, steps, windows
 from d3talker.audio.graph import float_constants
 from d3talker.audio.mfcc import mfcc
 from d3talker.errors import UserError
@@ -29,10 +29,10 @@ def test_windows_are_those_of_the_official_loop():
 
 
 def test_mel_of_silence_is_zero_and_of_sound_is_not():
-    assert not mel_features(np.zeros(32000, np.float32), 50).any()
+    assert not extract("mel", np.zeros(32000, np.float32), 50).any()
     loud = np.zeros(32000, np.float32)
     loud[16000:] = 0.1 * rng.normal(size=16000)
-    features = mel_features(loud, 50)
+    features = extract("mel", loud, 50)
     assert features.shape == (50, 16, 29) and features.dtype == np.float32
     assert not features[:20].any() and (features[30] > 0.5).all()
     assert features[25, 8].mean() > features[25, 6].mean()  # row 8 of frame 25 is its own time, 1.0 s
@@ -119,7 +119,7 @@ def test_network_from_a_frozen_graph_equals_the_mathematics(constants, tmp_path)
     x = rng.normal(size=(12, 494)).astype(np.float32)
     with torch.no_grad():
         np.testing.assert_allclose(deepspeech.load(path)(torch.from_numpy(x)), reference_logits(constants, x), atol=1e-4)
-    assert choose(("auto",), tmp_path) == ["mel", "deepspeech"]
+    assert choose(("auto",), tmp_path) == ["mel", *content()[0], "deepspeech"]
     assert extract("deepspeech", 0.1 * rng.normal(size=32000).astype("f4"), 50, tmp_path).shape == (50, 16, 29)
 
 
@@ -164,3 +164,37 @@ def test_missing_models_and_unknown_names_say_so(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="unknown"):
         choose(("hubbert",))
     assert choose(("auto", "mel"), tmp_path)[0] == "mel"
+
+
+def test_a_file_of_windows_and_one_of_own_steps_say_the_same():
+    found = rng.normal(size=(100, 7)).astype(np.float32)
+    rows = windows(found, 50)
+    np.testing.assert_array_equal(own_steps(rows), found)
+    np.testing.assert_array_equal(own_steps(found.reshape(50, 2, 7)), found)
+    with pytest.raises(UserError, match=r"\[50, 7\]"):
+        own_steps(found[:50])
+
+
+@pytest.mark.parametrize("name", ["mel", "phonemes", "allphone"])
+def test_every_name_has_rows_and_a_file(name):
+    if name not in ("mel", *content()[0]):
+        pytest.skip("needs the extra 'speech-content'")
+    audio = (0.1 * rng.normal(size=32000)).astype(np.float32)
+    rows = steps(name, audio)
+    assert len(rows) == 101
+    file = extract(name, audio, 50)
+    assert file.shape == (50, 16 if name in WINDOWED else 2, rows.shape[1])
+    np.testing.assert_array_equal(own_steps(file), rows[:100])
+
+
+def test_content_that_is_absent_is_named(monkeypatch):
+    from d3talker.audio import allphone, phonemes
+    from d3talker.errors import MissingExtra
+
+    def absent() -> None:
+        raise MissingExtra("hama.asr", "speech-content", "phonemes features")
+
+    monkeypatch.setattr(phonemes, "check", absent)
+    monkeypatch.setattr(allphone, "check", lambda: None)
+    names, reason = content()
+    assert names == ["allphone"] and "speech-content" in reason and "hama" in reason

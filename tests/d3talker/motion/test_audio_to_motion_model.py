@@ -34,7 +34,7 @@ def speaker(seed: int, frames: int = 300, columns: int = 6) -> Speaker:
     steps = np.apply_along_axis(np.convolve, 0, rng.normal(size=(2 * frames + 15, columns)), np.ones(4) / 2, "same")
     features = steps[np.arange(frames)[:, None] * 2 + np.arange(16)].astype(np.float32)
     expression = np.tile(rng.uniform(0.1, 0.4, len(NAMES)), (frames, 1))
-    expression[1:, JAW] += 0.1 * features[:-1, 7, 0]
+    expression[1:, JAW] += 0.1 * features[:-1, 8, 0]
     return Speaker(f"s{seed}", features, expression.astype(np.float32))
 
 
@@ -114,7 +114,7 @@ def test_the_network_sees_as_far_as_its_dilations():
     network(x)[0, 30].sum().backward()
     seen = x.grad[0].abs().sum((1, 2)).nonzero()[:, 0]
     assert (seen.min().item(), seen.max().item()) == (15, 45)
-    assert x.grad[0, 30].abs().sum(-1).nonzero()[:, 0].tolist() == [7, 8]
+    assert x.grad[0, 30].abs().sum(-1).nonzero()[:, 0].tolist() == [8, 9]
 
 
 def test_aperture_is_the_gap_between_the_inner_lips():

@@ -10,7 +10,7 @@ import pytest
 
 from d3talker.errors import UserError
 from d3talker.subject import palette
-from d3talker.subject.layout import Layout, Subject, write_image
+from d3talker.subject.layout import Layout, Subject, common_features, write_image
 from d3talker.subject.palette import Label
 
 
@@ -74,6 +74,37 @@ def test_damage_is_named(folder: Path) -> None:
     np.save(folder / "aud_mel.npy", np.full((5, 16, 29), np.nan))
     with pytest.raises(UserError, match="holds NaN"):
         Subject(folder).features("mel")
+    np.save(folder / "aud_mel.npy", np.zeros((5, 29)))
+    with pytest.raises(UserError, match=r"aud_mel\.npy holds \[5, 29\]"):
+        Subject(folder).features("mel")
+
+
+def test_features_are_windows_and_steps_whatever_the_file_holds(folder: Path) -> None:
+    own = np.random.default_rng(0).normal(size=(5, 2, 1024)).astype(np.float32)
+    np.save(folder / "aud_hu.npy", own)
+    subject = Subject(folder)
+    np.testing.assert_array_equal(subject.steps("hubert"), own.reshape(10, 1024))
+    windows = subject.features("hubert")
+    assert windows.shape == (5, 16, 1024) and not windows[0, :8].any()
+    np.testing.assert_array_equal(windows[2, 8:10], own[2])
+    np.testing.assert_array_equal(windows[2, 6:8], own[1])
+    assert subject.steps("mel").shape == (2 * len(subject.features("mel")), 29)
+
+
+def test_features_that_all_have_are_the_best_of_them(folder: Path, tmp_path: Path) -> None:
+    bare = [shutil.copytree(folder, tmp_path / name) for name in ("first", "second", "third")]
+    for root, names in zip(bare, (("aud_ph", "aud_mel", "aud_hu"), ("aud_ds", "aud_mel", "aud_hu"), ())):
+        for file in root.glob("aud_*.npy"):
+            file.unlink()
+        for name in names:
+            np.save(root / f"{name}.npy", np.zeros((5, 16, 29), np.float32))
+    both, third = [Subject(bare[0]), Subject(bare[1])], Subject(bare[2])
+    assert [subject.feature_name() for subject in both] == ["phonemes", "deepspeech"]
+    assert common_features(both) == "mel" and common_features(both, "hubert") == "hubert"
+    with pytest.raises(UserError, match="no deepspeech"):
+        common_features(both, "deepspeech")
+    with pytest.raises(UserError, match="in common"):
+        common_features([both[0], third])
 
 
 def test_every_input_changes_the_hash(folder: Path) -> None:

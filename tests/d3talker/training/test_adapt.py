@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from d3talker import checkpoint
+from d3talker.audio.features import steps, windows
 from d3talker.config import MINI, Config, check
 from d3talker.errors import UserError
 from d3talker.motion.head import embedded_head
@@ -19,6 +21,7 @@ from d3talker.synthesis import TrainedTalker, back, camera
 from d3talker.training import loop
 from d3talker.training.adapt import CHECKPOINT, train_identity
 from d3talker.training.dataset import AudioStatistics
+from d3talker.video import read_audio
 
 TINY = replace(
     MINI, device="cpu",
@@ -196,6 +199,33 @@ def test_imported_motion_drives_and_is_carried_over_by_the_training_frames(
     assert not torch.equal(trained.drive(subject, test).motion, predicted)
     with pytest.raises(UserError, match="foreign sound"):
         trained.drive_by(subject, subject.features("mel")[:3])
+
+
+def test_any_number_of_columns_is_heard(person: Path, tmp_path: Path) -> None:
+    """HuBERT's file holds two rows of 1024 columns a frame, wav2vec's windows of 44: both train and drive."""
+    folder = tmp_path / "person"
+    shutil.copytree(person, folder)
+    subject = Subject(folder)
+    total, rng = len(subject.expression()), np.random.default_rng(0)
+    short = replace(TINY.schedule, face=12, mouth=12, fuse=1)
+    for name, file, shape in (("hubert", "aud_hu", (2, 1024)), ("wav2vec2", "aud_eo", (16, 44))):
+        np.save(folder / f"{file}.npy", rng.normal(size=(total, *shape)).astype(np.float32))
+        config = replace(TINY, schedule=short, signals=replace(TINY.signals, features=name), ablation=replace(TINY.ablation, refiner="off"))
+        adapt(folder, tmp_path / name, config)
+        trained = TrainedTalker(tmp_path / name, "cpu")
+        assert trained.drive(subject, subject.frames("val")[:3]).audio.shape == (3, 16, shape[1])
+        assert any(name in note for note in trained.notes)
+
+
+def test_a_quieter_foreign_sound_moves_the_lips_as_far(person: Path, finished: Path) -> None:
+    """A sound 12 dB quieter is the same to its own mean; by the training sound's it moved them half as far."""
+    subject, trained = Subject(person), TrainedTalker(finished, "cpu")
+    audio = read_audio(subject.layout.audio)
+    loud, quiet = (
+        trained.drive_by(subject, windows(steps(trained.feature_name, audio * np.float32(gain)), 100)).expression for gain in (1, 0.25)
+    )
+    assert loud.std(0).max() > 0.01
+    np.testing.assert_allclose(quiet.std(0), loud.std(0), rtol=0.2, atol=2e-3)
 
 
 def test_rendering_is_deterministic(person: Path, finished: Path) -> None:

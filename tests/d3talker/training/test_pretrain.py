@@ -24,6 +24,14 @@ from .test_adapt import TINY
 CONFIG = replace(TINY, pretrain=replace(TINY.pretrain, face=30, mouth=12, warmup=6, frames=20))
 
 
+def test_adaptation_hears_what_the_pretraining_heard(person: Path, finished: Path, tmp_path: Path) -> None:
+    heard = load_general(finished).features
+    assert heard == Subject(person).feature_name()
+    other = replace(CONFIG, signals=replace(CONFIG.signals, features="hubert"))
+    with pytest.raises(UserError, match=f"pre-trained on {heard} features, hubert are asked for"):
+        train_identity(other, Subject(person), Subject(person).frames("train")[:30], tmp_path, 0, finished)
+
+
 def subjects(*folders: Path) -> list[Subject]:
     return [Subject(folder) for folder in folders]
 
