@@ -148,7 +148,7 @@ class Adaptation(Loop):
         talker, weights = self.talker, self.config.loss
         if self.stage == "fuse":
             deltas = pictures.still_deltas(talker, sample.signals, self.anchors)
-            whole = pictures.whole_picture(talker, sample.camera, sample.view.back, deltas)
+            whole = pictures.whole_picture(talker, sample.camera, sample.view.back, deltas, sample.view.mouth)
             return pictures.image_loss(whole, pictures.image(sample.view.image), sample.lips, weights)
         moved = talker.rigged(self.region, sample.signals.expression)
         if self.step >= self.config.schedule.warmup:

@@ -37,7 +37,8 @@ def face_picture(
 def mouth_picture(
     talker: Talker, sample: Sample, face_delta: Deformation | None, delta: Deformation | None
 ) -> tuple[Layer, Tensor, Tensor, Tensor]:
-    """The inside of the mouth behind the face, which does not learn here; the mouth must fill what the face leaves open.
+    """The inside of the mouth behind the face, which does not learn here; the mouth must fill what the face leaves open.  It learns
+    from the mouth's pixels alone (see `learning_from`).
 
     Returns its layer, the picture and its target [H, W, 3], and the mean opacity that it lacks inside the mouth.
     """
@@ -45,13 +46,27 @@ def mouth_picture(
         face = talker.draw("face", sample.camera, face_delta)
     layer, mouth = talker.draw("mouth", sample.camera, delta), sample.view.mouth
     target = torch.where(mouth | sample.view.head, image(sample.view.image), sample.color)
-    return layer, compose(face, layer, sample.color.expand_as(target)), target, ((1 - layer.alpha) * mouth).mean()
+    picture = compose(face, learning_from(mouth, layer), sample.color.expand_as(target))
+    return layer, picture, target, ((1 - layer.alpha) * mouth).mean()
 
 
-def whole_picture(talker: Talker, camera: Camera, back: Tensor, deltas: Mapping[Region, Deformation]) -> Tensor:
-    """The coarse frame [H, W, 3] before its real torso and background, uint8 [H, W, 3]."""
+def learning_from(pixels: Tensor, layer: Layer) -> Layer:
+    """The same layer, whose gradient comes from some pixels bool [H, W, 1] alone.
+
+    Through a face that is nearly opaque the inside of the mouth would mend the face's edges with white, yellow and green, which
+    come to light when the mouth opens wider than it did in training.  InsTaG trains the mouth on its own pixels, too.
+    """
+    rgb, alpha = (torch.where(pixels, value, value.detach()) for value in (layer.rgb, layer.alpha))
+    return layer._replace(rgb=rgb, alpha=alpha)
+
+
+def whole_picture(
+    talker: Talker, camera: Camera, back: Tensor, deltas: Mapping[Region, Deformation], inside: Tensor | None = None
+) -> Tensor:
+    """The coarse frame [H, W, 3] before its real torso and background, uint8 [H, W, 3]; inside: the mouth's pixels, bool
+    [H, W, 1], from which alone its Gaussians then learn."""
     face, mouth = (talker.draw(region, camera, deltas[region]) for region in REGIONS)
-    return compose(face, mouth, image(back))
+    return compose(face, mouth if inside is None else learning_from(inside, mouth), image(back))
 
 
 @torch.no_grad()

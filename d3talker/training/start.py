@@ -14,7 +14,8 @@ from d3talker.rig.mesh import INSIDE
 from d3talker.talker import Identity
 from d3talker.training.views import Views
 
-COLOR_FRAMES = 12
+COLOR_FRAMES, MOUTH_FRAMES = 12, 100  # of most, the mouth is shut
+DARK = (0.25, 0.1, 0.1)
 AJAR = 0.3  # of the jaw fully open
 MAX_SCALE = 0.01  # metres: a lonely point must not start as a cloud over the whole face
 
@@ -49,7 +50,7 @@ def start(
     rgb = None
     if config.start == "mesh":
         means = _on_head(region, identity, rest, count, generator)
-        rgb = _colors(means, views)
+        rgb = _colors(means, views) if region == "face" else _inside_color(views).expand(count, 3)
     else:
         means = (torch.rand(count, 3, generator=generator) * 2 - 1) * config.extent
         if region == "mouth":  # InsTaG scene/gaussian_model.py: half the cube, 5 cm lower
@@ -77,6 +78,14 @@ def _on_head(
     u, v = torch.rand(2, count, 1, generator=generator)
     u, v = torch.where(u + v > 1, 1 - u, u), torch.where(u + v > 1, 1 - v, v)
     return chosen[:, 0] + u * (chosen[:, 1] - chosen[:, 0]) + v * (chosen[:, 2] - chosen[:, 0])
+
+
+def _inside_color(views: Views) -> Tensor:
+    """Mean colour [3] of the mouth's pixels: what no frame shows keeps it; a dark red where the mouth is always shut."""
+    chosen = torch.linspace(0, len(views) - 1, min(MOUTH_FRAMES, len(views))).long().tolist()
+    found = [image[mouth[..., 0]] for image, _, _, mouth in map(views.host, chosen)]
+    pixels = torch.cat(found).float() / 255
+    return pixels.mean(0) if len(pixels) else torch.tensor(DARK)
 
 
 def _colors(means: Tensor, views: Views) -> Tensor:
