@@ -16,13 +16,25 @@ from d3talker.video import FPS, probe, read_frames
 
 MIN_FRAMES = 50  # two seconds: less holds neither a budget nor a test
 MIN_SIDE = 64  # pixels; dlib's predictor has nothing to hold on to below
-DETECT_EVERY = 5  # frames between two detections on the whole picture
 PATCH = 480  # side in pixels of the upright enlarged patch that landmarks are fitted in
 BOX = (0.006, -0.132, 2.714)  # dlib's box from its own points: centre shift and side in units of their rms radius
 SHIFTS = ((0.0, 0.0), (-0.04, -0.04), (0.04, -0.04), (-0.04, 0.04), (0.04, 0.04))  # of the box's side
-SCALES = (0.94, 1.0, 1.06)
 MAX_SPREAD = 0.025  # landmarks of a real face move less than this share of the box when the box is shifted
 LONGEST_UNSEEN = 50  # frames that landmarks may be followed without the detector confirming a face
+
+
+@dataclass(frozen=True)
+class Care:
+    """How much work landmarks are worth: frames between two detections on the whole picture; fits before those that count, to
+    centre their boxes; sizes of these boxes, each with every one of SHIFTS."""
+
+    detect_every: int
+    first_fits: int
+    scales: tuple[float, ...]
+
+
+THOROUGH = Care(5, 1, (0.94, 1.0, 1.06))
+QUICK = Care(25, 0, (1.0,))  # a quarter of the work, for motion alone
 
 
 @dataclass(frozen=True)
@@ -66,23 +78,23 @@ def frames(path: Path, crop: Crop, size: int) -> Iterator[np.ndarray]:
         yield crop.apply(frame, size)
 
 
-def scan(path: Path, detector: LandmarkDetector) -> Scan:
-    """Landmarks of the clip's one face, at 25 fps.
+def scan(path: Path, detector: LandmarkDetector, care: Care = THOROUGH, shortest: int = MIN_FRAMES) -> Scan:
+    """Landmarks of the clip's one face, at 25 fps, from at least `shortest` frames.
 
     Raises UserError when frames are too few or too small, no face is there in half of them, or a second person is.
     """
     info = probe(path)
     if min(info.width, info.height) < MIN_SIDE:
         raise UserError(f"{path} is {info.width}x{info.height} pixels; give a video of at least {MIN_SIDE} a side")
-    follower = _Follower(detector)
+    follower = _Follower(detector, care)
     total = round(info.duration * FPS) if info.duration else None
     points = []
     shape = (info.height, info.width)
     for frame in progress(read_frames(path, FPS), "landmarks", total):
         points.append(follower.next(frame))
         shape = frame.shape[:2]
-    if len(points) < MIN_FRAMES:
-        raise UserError(f"{path} has {len(points)} frames at {FPS} fps; give at least {MIN_FRAMES}")
+    if len(points) < shortest:
+        raise UserError(f"{path} has {len(points)} frames at {FPS} fps; give at least {shortest}")
     result = Scan(np.stack(points), *shape)
     if len(result.lost) > len(points) / 2:
         where = f"{len(result.lost)} of {len(points)} frames"
@@ -96,23 +108,23 @@ def scan(path: Path, detector: LandmarkDetector) -> Scan:
 class _Follower:
     """Follows one face: fits landmarks near the last ones, and looks at the whole picture now and then."""
 
-    def __init__(self, detector: LandmarkDetector) -> None:
-        self.detector = detector
+    def __init__(self, detector: LandmarkDetector, care: Care) -> None:
+        self.detector, self.care = detector, care
         self.looks = self.crowded = 0
         self._last: np.ndarray | None = None
         self._unseen = self._index = 0
 
     def next(self, frame: np.ndarray) -> np.ndarray:
         """Landmarks [68, 2] of the next frame, NaN where the face is lost."""
-        due = self._index % DETECT_EVERY == 0 or (self._last is None and self._unseen < LONGEST_UNSEEN)
+        due = self._index % self.care.detect_every == 0 or (self._last is None and self._unseen < LONGEST_UNSEEN)
         points = self._look(frame) if due else self._last
         self._index += 1
         self._unseen += 1
         if points is not None and self.detector.backend == "dlib":
-            points = _refine(self.detector, frame, points)
+            points = _refine(self.detector, frame, points, self.care)
             if points is None and self._last is not None:
                 points = self._look(frame)
-                points = None if points is None else _refine(self.detector, frame, points)
+                points = None if points is None else _refine(self.detector, frame, points, self.care)
         if self._unseen > LONGEST_UNSEEN:
             points = None
         self._last = points
@@ -132,14 +144,16 @@ class _Follower:
         return faces[0].points
 
 
-def _refine(detector: LandmarkDetector, frame: np.ndarray, guess: np.ndarray) -> np.ndarray | None:
+def _refine(detector: LandmarkDetector, frame: np.ndarray, guess: np.ndarray, care: Care) -> np.ndarray | None:
     """Sub-pixel landmarks [68, 2], or None where there is no face.
 
-    dlib rounds to whole pixels and follows the jitter of its box: the mean over 15 shifted and scaled boxes in an
+    dlib rounds to whole pixels and follows the jitter of its box: the mean over shifted and scaled boxes in an
     upright, enlarged patch removes most of both, and their spread tells a face from anything else.
     """
-    first = _fit_upright(detector, frame, guess, SHIFTS[:1], SCALES[1:2])[0]
-    fits = _fit_upright(detector, frame, first, SHIFTS, SCALES)
+    first = guess
+    for _ in range(care.first_fits):
+        first = _fit_upright(detector, frame, first, SHIFTS[:1], (1.0,))[0]
+    fits = _fit_upright(detector, frame, first, SHIFTS, care.scales)
     spread = np.sqrt(fits.var(0).sum(-1)).mean() / _radius(first) / BOX[2]
     return fits.mean(0) if spread < MAX_SPREAD else None
 
