@@ -1,7 +1,8 @@
-"""A trained audio-to-motion model: loading, prediction for a new speaker, and calibration on a few seconds of one."""
+"""A trained audio-to-motion model: networks averaged, prediction for a new speaker, and calibration on a few seconds of one."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,133 +13,228 @@ import torch
 from d3talker import checkpoint
 from d3talker.config import from_dict
 from d3talker.errors import UserError
+from d3talker.motion.amplitude import aperture
 from d3talker.motion.audio_to_motion import SPREAD_FLOOR, Regression, RidgeMotion
+from d3talker.motion.head import embedded_head
+from d3talker.motion.hearing import CONTENT, Heard, hear, missing
+from d3talker.motion.lips import LipSpace
 from d3talker.motion.options import NetworkConfig
 from d3talker.motion.temporal import MotionNetwork
 
 CHECKPOINT = "motion.safetensors"
-RIDGE = 1.0  # penalty a frame; 0.3 to 3 differ little on held-out speakers
+SHIPPED = Path(__file__).with_name("prior.safetensors")
+RIDGE = 1.0  # penalty a frame
+GAINS = (0.2, 3.0)  # a speaker's amplitude against the training speakers' median
+STANDS_IN = "log-mel alone is heard, since speech content is not installed (pip install '.[speech-content]')"
 
 
-class MotionModel:
-    """Network and what it was trained with; knows no speaker's mean but those of its training."""
+@dataclass(frozen=True)
+class Ears:
+    """How sound becomes a network's input: principal components of some tracks, then unit variance over the whole sound.
 
-    def __init__(
-        self, network: MotionNetwork, config: NetworkConfig, feature_name: str, speakers: tuple[str, ...]
-    ) -> None:
-        self.network, self.config, self.feature_name, self.speakers = network, config, feature_name, speakers
+    centres [C] and bases [C, D] by name; spreads [D]: standard deviation over the training speakers, a third of which is the
+    least that a sound's own counts as.
+    """
+
+    centres: Mapping[str, np.ndarray]
+    bases: Mapping[str, np.ndarray]
+    spreads: Mapping[str, np.ndarray]
 
     @classmethod
-    def load(cls, path: Path | str) -> MotionModel:
-        """Read a checkpoint, or the run folder that holds it.  Raises UserError when it is missing or damaged."""
-        path = Path(path)
-        return cls.from_state(checkpoint.load(path if path.suffix == ".safetensors" else path / CHECKPOINT))
+    def of(cls, sounds: Sequence[Heard], components: Mapping[str, int]) -> Ears:
+        """From the training speakers' sounds; components: how many principal ones of a track are kept, all where it is not named."""
+        centres, bases, spreads = {}, {}, {}
+        for name in sounds[0]:
+            rows = np.concatenate([s[name].reshape(-1, s[name].shape[-1]) for s in sounds]).astype(np.float64)
+            if name in components:
+                centres[name] = rows.mean(0).astype(np.float32)
+                bases[name] = np.linalg.eigh(np.cov(rows.T))[1][:, ::-1][:, :components[name]].astype(np.float32)
+                rows = (rows - centres[name]) @ bases[name]
+            spreads[name] = rows.std(0).astype(np.float32)
+        return cls(centres, bases, spreads)
 
-    @torch.no_grad()
-    def predict(self, features: np.ndarray, mean: np.ndarray) -> np.ndarray:
-        """Expression [T, E], float32.
-
-        features [T, 16, C]: of unit variance over the speaker's training frames (AudioStatistics); mean [E]: of the
-        speaker's tracked expression there.  Raises UserError for features of another kind.
-        """
-        found = self.network(self._inputs(features))[0] * self.network.spread
-        return (found.numpy() + mean).astype(np.float32)
-
-    @torch.no_grad()
-    def hidden(self, features: np.ndarray) -> np.ndarray:
-        """The network's last features [T, width]."""
-        return self.network.hidden(self._inputs(features))[0].numpy()
-
-    def _inputs(self, features: np.ndarray) -> torch.Tensor:
-        columns = self.network.columns
-        if features.ndim != 3 or features.shape[1:] != (16, columns):
-            raise UserError(
-                f"the motion model hears {self.feature_name} features [T, 16, {columns}], not {list(features.shape)}; "
-                "give those, or train another"
-            )
-        return torch.from_numpy(np.ascontiguousarray(features, np.float32))[None]
-
-    def calibrate(self, features: np.ndarray, expression: np.ndarray, lips: np.ndarray | None = None) -> CalibratedMotion:
-        """Fit to one speaker's training frames: features [T, 16, C], tracked expression [T, E], lips as in RidgeMotion.fit.
-
-        Raises UserError for features of another kind or another number of expressions than the model was trained with.
-        """
-        if expression.shape[-1] != len(self.network.spread):
-            raise UserError(
-                f"the motion model has {len(self.network.spread)} expressions, the subject {expression.shape[-1]}; "
-                "train another with: d3talker motion train"
-            )
-        inputs = self.hidden(features).astype(np.float64)
-        center, spread, mean = inputs.mean(0), inputs.std(0) + SPREAD_FLOOR, expression.mean(0, dtype=np.float64)
-        inputs = (inputs - center) / spread
-        gram = inputs.T @ inputs + RIDGE * len(inputs) * np.eye(inputs.shape[1])
-        heard = Regression(center, spread, np.linalg.solve(gram, inputs.T @ (expression - mean)), mean)
-        return CalibratedMotion(self, RidgeMotion.fit(features, expression, lips), heard)
+    def rows(self, heard: Heard, inputs: Sequence[str]) -> np.ndarray:
+        """A whole sound -> float32 [T, D]: a frame's two steps of every input side by side."""
+        parts = []
+        for name in inputs:
+            steps = heard[name]
+            if name in self.bases:
+                steps = (steps - self.centres[name]) @ self.bases[name]
+            spread = np.maximum(steps.std((0, 1)), self.spreads[name] / 3) + 1e-6
+            parts.append(((steps - steps.mean((0, 1))) / spread).reshape(len(steps), -1))
+        return np.concatenate(parts, 1).astype(np.float32)
 
     def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
         return {
-            "network": self.network.state_dict(), "network_config": asdict(self.config),
-            "feature_name": self.feature_name, "speakers": list(self.speakers),
+            key: {name: torch.from_numpy(np.ascontiguousarray(v)) for name, v in getattr(self, key).items()} for key in vars(self)
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> MotionModel:
+    def from_state(cls, state: Mapping[str, Any]) -> Ears:
+        return cls(**{key: {name: v.numpy() for name, v in group.items()} for key, group in state.items()})
+
+
+class MotionModel:
+    """Networks and what they were trained with.
+
+    networks: (inputs, network) each.  speakers: names of those trained on; clips: SHA-256 of their videos.
+    """
+
+    def __init__(
+        self, networks: Sequence[tuple[tuple[str, ...], MotionNetwork]], config: NetworkConfig, ears: Ears, lips: LipSpace,
+        speakers: tuple[str, ...], clips: tuple[str, ...] = (),
+    ) -> None:
+        self.networks, self.config, self.ears, self.lips = list(networks), config, ears, lips
+        self.speakers, self.clips = speakers, clips
+
+    @classmethod
+    def load(cls, path: Path | str = SHIPPED) -> MotionModel:
+        """Read a checkpoint, or the run folder that holds it; the prior that ships unless told otherwise.
+
+        Raises UserError when it is missing, damaged, or made for another face model.
+        """
+        path = checkpoint_of(path)
+        state = checkpoint.load(path)
+        with checkpoint.usable(path):
+            return cls.from_state(state)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Everything that its networks hear."""
+        return tuple(dict.fromkeys(name for inputs, _ in self.networks for name in inputs))
+
+    def hears(self) -> tuple[str, ...]:
+        """Those of `inputs` that this machine can hear."""
+        absent = missing() if set(self.inputs) & set(CONTENT) else {}
+        return tuple(name for name in self.inputs if name not in absent)
+
+    def knows(self, name: str, video: str | None) -> bool:
+        """Whether it was trained on a person of that name, or on the video with that SHA-256."""
+        return name in self.speakers or video in self.clips
+
+    def chosen(self, heard: Heard) -> list[tuple[tuple[str, ...], MotionNetwork]]:
+        """The networks that a sound is heard with: those with speech content, or else the rest.  Raises UserError for none."""
+        able = [(inputs, network) for inputs, network in self.networks if set(inputs) <= set(heard)]
+        if not able:
+            raise UserError(f"the motion model hears {', '.join(self.inputs)}, the sound has {', '.join(heard)} alone")
+        return [pair for pair in able if set(pair[0]) & set(CONTENT)] or able
+
+    @torch.no_grad()
+    def components(self, heard: Heard) -> np.ndarray:
+        """The lips' components [T, K] of a whole sound, for a speaker of median amplitude: the networks' mean."""
+        found = [network(self._rows(heard, inputs))[0].numpy() for inputs, network in self.chosen(heard)]
+        return np.mean(found, 0) * (self.lips.amplitude * self.lips.unit)
+
+    @torch.no_grad()
+    def hidden(self, heard: Heard) -> np.ndarray:
+        """The networks' last features side by side [T, N * width]."""
+        found = [network.hidden(self._rows(heard, inputs))[0].numpy() for inputs, network in self.chosen(heard)]
+        return np.concatenate(found, 1)
+
+    def _rows(self, heard: Heard, inputs: Sequence[str]) -> torch.Tensor:
+        return torch.from_numpy(self.ears.rows(heard, inputs))[None]
+
+    def predict(self, heard: Heard, mean: np.ndarray | None = None) -> np.ndarray:
+        """Expression [T, E] of a whole sound, float32, about a speaker's own mean [E], or the training speakers'."""
+        return self.lips.expression(self.components(heard), self.lips.mean if mean is None else mean)
+
+    def aperture(self, audio: np.ndarray) -> np.ndarray:
+        """Opening of the lips in millimetres [T] at 25 fps, from mono 16 kHz sound [S], of a speaker of median amplitude."""
+        return aperture(self.predict(hear(audio, self.hears())), embedded_head())
+
+    def calibrate(self, heard: Heard, rows: np.ndarray, expression: np.ndarray) -> CalibratedMotion:
+        """Fit to one speaker: a whole sound, and the tracked expression [n, E] of frames `rows` of it.
+
+        Raises UserError for another number of expressions than the model was trained with.
+        """
+        if expression.shape[-1] != len(self.lips.mean):
+            raise UserError(
+                f"the motion model has {len(self.lips.mean)} expressions, the subject {expression.shape[-1]}; "
+                "train another with: d3talker motion train"
+            )
+        mean = expression.mean(0, dtype=np.float64)
+        wanted = self.lips.components(expression - mean)
+        found, hidden = self.components(heard)[rows], self.hidden(heard)[rows].astype(np.float64)
+        about = found.mean(0, dtype=np.float64)
+        moves = np.square(found - about).sum()
+        gain = float(np.clip(((found - about) * wanted).sum() / max(moves, 1e-9), *GAINS))
+        center, spread = hidden.mean(0), hidden.std(0) + SPREAD_FLOOR
+        hidden = (hidden - center) / spread
+        gram = hidden.T @ hidden + RIDGE * len(hidden) * np.eye(hidden.shape[1])
+        heard_with = Regression(center, spread, np.linalg.solve(gram, hidden.T @ wanted), np.zeros(wanted.shape[1]))
+        return CalibratedMotion(self, tuple(heard), mean, about, gain, heard_with)
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint; weights in half precision."""
+        return {
+            "networks": [
+                {"inputs": list(inputs), "weights": {k: v.half() for k, v in network.state_dict().items()}}
+                for inputs, network in self.networks
+            ],
+            "config": asdict(self.config), "ears": self.ears.state(), "lips": self.lips.state(),
+            "speakers": list(self.speakers), "clips": list(self.clips),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> MotionModel:
         """Inverse of `state`."""
-        weights, config = state["network"], from_dict(NetworkConfig, state["network_config"])
-        identities, expressions = weights["means"].shape
-        network = MotionNetwork(weights["inlet.0.weight"].shape[1] // 2, expressions, identities, config)
-        network.load_state_dict(weights)
-        return cls(network.eval(), config, state["feature_name"], tuple(state["speakers"]))
+        config, networks = from_dict(NetworkConfig, state["config"]), []
+        for part in state["networks"]:
+            weights = {name: value.float() for name, value in part["weights"].items()}
+            network = MotionNetwork(weights["inlet.0.weight"].shape[1], len(weights["outlet.bias"]), config)
+            network.load_state_dict(weights)
+            networks.append((tuple(part["inputs"]), network.eval()))
+        return cls(
+            networks, config, Ears.from_state(state["ears"]), LipSpace.from_state(state["lips"]), tuple(state["speakers"]),
+            tuple(state["clips"]),
+        )
 
 
 @dataclass(frozen=True)
 class CalibratedMotion:
-    """Mean of three: the network as it is about the speaker's mean, and two regressions on the speaker's training frames,
-    from the network's hidden features and from sound alone.
+    """Mean of two: the model's motion times one gain, and a regression from its hidden features, both about the speaker's mean.
 
-    Their errors differ: over four held-out speakers with 125 frames each the mean's lip aperture correlates by 0.47 with
-    the tracked one; the three alone by 0.41, 0.39 and 0.40.  Same interface as RidgeMotion.
+    names: what was heard in calibration; mean [E] of the expression, about [K] of the model's components, on the speaker's frames.
     """
 
     model: MotionModel
-    ridge: RidgeMotion
-    heard: Regression
+    names: tuple[str, ...]
+    mean: np.ndarray
+    about: np.ndarray
+    gain: float
+    regression: Regression
 
-    def predict(self, features: np.ndarray) -> np.ndarray:
-        """Audio windows [T, 16, C] -> expression coefficients [T, E], float32."""
-        heard = self.heard.predict(self.model.hidden(features))
-        parts = (self.model.predict(features, self.heard.mean), heard, self.ridge.predict(features))
-        return np.mean(parts, 0).astype(np.float32)
+    def predict(self, heard: Heard) -> np.ndarray:
+        """A whole sound -> expression coefficients [T, E], float32.  Raises UserError where it lacks what was heard before."""
+        if absent := set(self.names) - set(heard):
+            raise UserError(f"motion was calibrated hearing {', '.join(self.names)}; the sound lacks {', '.join(sorted(absent))}")
+        heard = {name: heard[name] for name in self.names}
+        scaled = self.gain * (self.model.components(heard) - self.about)
+        found = (scaled + self.regression.predict(self.model.hidden(heard))) / 2
+        return self.model.lips.expression(found, self.mean)
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {"model": self.model.state(), "ridge": self.ridge.state(), "heard": self.heard.state()}
+        return {
+            "model": self.model.state(), "names": list(self.names), "mean": self.mean.tolist(), "about": self.about.tolist(),
+            "gain": self.gain, "regression": self.regression.state(),
+        }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> CalibratedMotion:
+    def from_state(cls, state: Mapping[str, Any]) -> CalibratedMotion:
         """Inverse of `state`."""
-        heard = Regression.from_state(state["heard"])
-        return cls(MotionModel.from_state(state["model"]), RidgeMotion.from_state(state["ridge"]), heard)
+        return cls(
+            MotionModel.from_state(state["model"]), tuple(state["names"]), np.array(state["mean"]), np.array(state["about"]),
+            float(state["gain"]), Regression.from_state(state["regression"]),
+        )
 
 
-def fit_motion(
-    run: Path | None, feature_name: str, features: np.ndarray, expression: np.ndarray, lips: np.ndarray | None = None
-) -> CalibratedMotion | RidgeMotion:
-    """A predictor of motion for one subject's training frames: features [T, 16, C] of unit variance, expression [T, E], lips as
-    in RidgeMotion.fit.
-
-    run: folder of `d3talker motion train`, or None for ridge regression on this subject alone.  Raises UserError where
-    the run is missing, or hears other features than `feature_name`.
-    """
-    if run is None:
-        return RidgeMotion.fit(features, expression, lips)
-    model = MotionModel.load(run)
-    if model.feature_name != feature_name:
-        raise UserError(f"{run} hears {model.feature_name} features, the subject has {feature_name}; train another")
-    return model.calibrate(features, expression, lips)
+def checkpoint_of(path: Path | str) -> Path:
+    """The model's file: `path` itself, or the one in that run folder."""
+    path = Path(path)
+    return path if path.suffix == ".safetensors" else path / CHECKPOINT
 
 
-def motion_from_state(state: dict[str, Any]) -> CalibratedMotion | RidgeMotion:
+def motion_from_state(state: Mapping[str, Any]) -> CalibratedMotion | RidgeMotion:
     """The predictor whose `state` this is."""
     return CalibratedMotion.from_state(state) if "model" in state else RidgeMotion.from_state(state)

@@ -1,11 +1,10 @@
-"""Audio-to-motion for any speaker: a temporal convolutional network from audio features to expression coefficients."""
+"""Audio-to-motion for any speaker: a temporal convolutional network from rows of sound to the lips' main motions."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from d3talker.audio.features import OWN
 from d3talker.motion.options import NetworkConfig
 
 
@@ -24,28 +23,28 @@ class Block(nn.Module):
 
 
 class MotionNetwork(nn.Module):
-    """Audio features [B, T, 16, C] of unit variance for their speaker -> expression [B, T, E] about the speaker's mean.
+    """Sound [B, T, C] of unit variance, one row a frame -> the lips' components [B, T, K], for a speaker of unit amplitude."""
 
-    The output is in units of `spread` [E], the coefficients' standard deviation over all training speakers.  `means`
-    [N, E] are learnt with the network, one a training speaker, and are replaced by a new speaker's own mean.
-    """
-
-    spread: Tensor
-
-    def __init__(self, columns: int, expressions: int, identities: int, config: NetworkConfig) -> None:
+    def __init__(self, columns: int, components: int, config: NetworkConfig) -> None:
         super().__init__()
-        self.columns, steps = columns, OWN.stop - OWN.start
-        self.inlet = nn.Sequential(nn.Conv1d(steps * columns, config.width, 3, padding=1), nn.GELU())
+        self.columns = columns
+        self.inlet = nn.Sequential(nn.Conv1d(columns, config.width, 3, padding=1), nn.GELU())
         self.blocks = nn.Sequential(*[Block(config.width, d, config.dropout) for d in config.dilations])
-        self.outlet = nn.Conv1d(config.width, expressions, 1, bias=False)  # the mean is the speakers' own
+        self.outlet = nn.Conv1d(config.width, components, 1)
         nn.init.zeros_(self.outlet.weight)
-        self.means = nn.Parameter(torch.zeros(identities, expressions))
-        self.register_buffer("spread", torch.ones(expressions))
+        nn.init.zeros_(self.outlet.bias)
 
-    def hidden(self, features: Tensor) -> Tensor:
-        """[B, T, 16, C] -> [B, T, width]: what the coefficients are a linear function of."""
-        x = features[:, :, OWN].flatten(2).transpose(1, 2)
-        return self.blocks(self.inlet(x)).transpose(1, 2)
+    def hidden(self, x: Tensor) -> Tensor:
+        """[B, T, C] -> [B, T, width]: what the components are a linear function of."""
+        return self.blocks(self.inlet(x.transpose(1, 2))).transpose(1, 2)
 
-    def forward(self, features: Tensor) -> Tensor:
-        return self.outlet(self.hidden(features).transpose(1, 2)).transpose(1, 2)
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outlet(self.hidden(x).transpose(1, 2)).transpose(1, 2)
+
+
+def correlation(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    """Pearson correlation along the last axis of [B, T] under weights [B, T]; near 0 where one of them hardly moves."""
+    total = weight.sum(-1, keepdim=True)
+    a = (a - (a * weight).sum(-1, keepdim=True) / total) * weight
+    b = (b - (b * weight).sum(-1, keepdim=True) / total) * weight
+    return (a * b).sum(-1) / torch.sqrt((a.square().sum(-1) + 1e-3) * (b.square().sum(-1) + 1e-3))

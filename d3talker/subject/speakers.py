@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,16 @@ class Source:
 
 @dataclass(frozen=True)
 class TrackedClip:
-    """One clip's motion and sound.  expression [T, E] at 25 fps; seen bool [T]: frames with a face; audio float32 [640 T], 16 kHz."""
+    """One clip's motion and sound.  expression [T, E] at 25 fps; seen bool [T]: frames with a face; audio float32 [640 T], 16 kHz.
+
+    video: SHA-256 of its file.
+    """
 
     name: str
     speaker: str
     language: str | None
     licence: str | None
+    video: str
     expression: np.ndarray
     seen: np.ndarray
     audio: np.ndarray
@@ -107,7 +111,7 @@ def read_speakers(out: Path) -> Iterator[TrackedClip]:
         except (OSError, ValueError, KeyError) as error:
             raise UserError(f"{path} is missing or damaged ({error}); delete it and run d3talker motion speakers again") from None
         yield TrackedClip(
-            name, row["speaker"], row["language"], row["licence"], expression, seen, sound.astype(np.float32) / 32767
+            name, row["speaker"], row["language"], row["licence"], row["sha256"], expression, seen, sound.astype(np.float32) / 32767
         )
 
 

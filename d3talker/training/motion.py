@@ -1,218 +1,192 @@
-"""Training of the audio-to-motion network on several subjects, and its score on speakers that it never saw."""
+"""Training of an audio-to-motion model on many speakers: its score on those it never heard, their lags, and the model on all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from d3talker import checkpoint
-from d3talker.config import from_dict
 from d3talker.errors import UserError
-from d3talker.motion.amplitude import aperture
-from d3talker.motion.face import FaceModel
+from d3talker.files import read_json, sha256_json, write_json
 from d3talker.motion.head import embedded_head
-from d3talker.motion.model import CHECKPOINT, MotionModel
+from d3talker.motion.lips import LipSpace, lip_basis, opening
+from d3talker.motion.model import CHECKPOINT, Ears, MotionModel
 from d3talker.motion.options import TrainingConfig
 from d3talker.motion.temporal import MotionNetwork
-from d3talker.progress import Bar
-from d3talker.subject.layout import Subject
-from d3talker.training.dataset import AudioStatistics
+from d3talker.progress import Bar, say
+from d3talker.training.motion_data import Speaker
+from d3talker.training.motion_network import train_network
+from d3talker.training.motion_scores import NAMES, Score, by_sound, evaluate, mean
 
-LIPS = slice(48, 68)
-HELD_SHARE = 5  # of one subject alone, every fifth block of time is held out
-BLOCK = 50  # frames
-SPREAD_FLOOR = 0.02  # coefficients that hardly move must not weigh as much as the jaw
-
-
-@dataclass(frozen=True)
-class Speaker:
-    """One identity: name, features [T, 16, C] of unit variance, expression [T, E]."""
-
-    name: str
-    features: np.ndarray
-    expression: np.ndarray
-
-
-def load_speaker(root: Path, feature_name: str) -> Speaker:
-    """The training frames of a subject; its test frames stay unseen.  Raises UserError for what is missing."""
-    subject = Subject(root)
-    rows = np.array([frame.aud_id for frame in subject.frames("train")])
-    features, expression = subject.features(feature_name), subject.expression()
-    if rows.max() >= min(len(features), len(expression)):
-        raise UserError(
-            f"{root} has {len(features)} rows of features and {len(expression)} of expression, frame {rows.max()} is "
-            "asked for; run d3talker prepare again"
-        )
-    return Speaker(subject.name, AudioStatistics.of(features[rows]).apply(features[rows]), expression[rows])
-
-
-def divide(speakers: Sequence[Speaker], held_out: Sequence[str]) -> tuple[list[Speaker], list[Speaker]]:
-    """Speakers to train on, and to score on: the named ones, by default the last; blocks of time for a single one."""
-    names = [speaker.name for speaker in speakers]
-    if len(set(names)) < len(names):
-        raise UserError(f"two subjects have the same name ({', '.join(sorted(names))}); rename one folder")
-    if unknown := set(held_out) - set(names):
-        raise UserError(f"--held-out names {', '.join(sorted(unknown))}, none of the subjects {', '.join(names)}")
-    if len(speakers) == 1:
-        one = speakers[0]
-        held = np.arange(len(one.features)) // BLOCK % HELD_SHARE == HELD_SHARE - 1
-        if not held.any():
-            raise UserError(f"{one.name} has {len(held)} training frames; a single subject needs {BLOCK * HELD_SHARE}")
-        return [_part(one, ~held)], [_part(one, held)]
-    held_names = set(held_out) or {names[-1]}
-    train = [speaker for speaker in speakers if speaker.name not in held_names]
-    if not train:
-        raise UserError("--held-out names every subject; leave one to train on")
-    return train, [speaker for speaker in speakers if speaker.name in held_names]
+PARTS = ".parts"
+KEPT = {"phonemes": 24}  # principal components of what is heard
+FARTHEST = 8  # frames that sound may be early or late
+SURE = 0.08  # that the correlation gains by a shift, or it is left alone
+LONG = 250  # frames of a clip that tell its own lag; shorter ones have their speaker's
 
 
 class MotionTraining:
-    """The state of one training; `run` goes on from wherever it stands, on a CPU bit for bit."""
+    """One training: every network of it is a part of its own, so that an interrupted one goes on at the network it was at."""
 
-    def __init__(
-        self, config: TrainingConfig, speakers: Sequence[Speaker], feature_name: str, out: Path, seed: int
-    ) -> None:
-        self.config, self.out, self.feature_name = config, out, feature_name
-        self.names = [speaker.name for speaker in speakers]
-        if short := [s.name for s in speakers if len(s.features) < config.window]:
-            raise UserError(
-                f"{short[0]} has fewer training frames than a window ({config.window}); leave it out, or lower "
-                "--training.window"
-            )
-        self.data = [(torch.from_numpy(s.features), torch.from_numpy(s.expression)) for s in speakers]
-        self.generator = torch.Generator().manual_seed(seed)
-        columns, expressions = speakers[0].features.shape[-1], speakers[0].expression.shape[-1]
-        face = embedded_head()
-        if expressions != len(face.expression_names):
-            raise UserError(
-                f"{self.names[0]} was fitted with {expressions} expressions, the face model has "
-                f"{len(face.expression_names)}; run d3talker prepare again"
-            )
-        self.lip_basis = lip_basis(face)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.network = MotionNetwork(columns, expressions, len(speakers), config.network)
-        centred = torch.cat([e - e.mean(0) for _, e in self.data])
-        self.network.spread.copy_(centred.std(0).clamp_min(SPREAD_FLOOR))
-        with torch.no_grad():
-            for mean, (_, expression) in zip(self.network.means, self.data, strict=True):
-                mean.copy_(expression.mean(0) / self.network.spread)
-        self.lip_scale = (centred @ self.lip_basis).std().item()
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), config.learning_rate, weight_decay=config.weight_decay
-        )
-        self.step = 0
+    def __init__(self, config: TrainingConfig, speakers: Sequence[Speaker], out: Path, seed: int) -> None:
+        self.config, self.speakers, self.out, self.seed = config, list(speakers), out, seed
+        self.kinds = [tuple(kind.split("+")) for kind in config.inputs]
+        self.groups = folds([len(speaker) for speaker in speakers], config.folds)
+        self.job = {
+            "config": asdict(config), "seed": seed, "speakers": {s.name: s.digest() for s in speakers},
+        }
 
-    def run(self) -> MotionModel:
-        """Train what is left; write and return the model."""
-        self._resume()
-        with Bar("audio-to-motion", self.config.steps, self.step) as bar:
-            while self.step < self.config.steps:
-                loss = self._train_step()
-                bar.step(status=f"loss {loss:.3f}")
-                if self.step % self.config.save_every == 0 or self.step == self.config.steps:
-                    self._save()
-        return self.model()
+    def run(self) -> tuple[MotionModel, dict[str, Any]]:
+        """Train what is left; returns the model of all speakers and the scores, which are written beside it."""
+        claim = self.out / PARTS / "job.json"
+        if claim.exists():
+            checkpoint.check_job(claim, read_json(claim), self.job)
+        elif (self.out / CHECKPOINT).exists():
+            state = checkpoint.load(self.out / CHECKPOINT)
+            checkpoint.check_job(self.out / CHECKPOINT, state["training"], self.job)
+            return MotionModel.load(self.out), read_json(self.out / "scores.json")
+        write_json(claim, self.job)
+        crossed = len(self.groups) if len(self.speakers) > 1 else 0
+        networks = len(self.kinds) * self.config.seeds
+        with Bar("networks", crossed * (self.config.lags + networks) + networks) as self.bar:
+            if self.config.lags and crossed:
+                self._correct_lags()
+            scores = self._cross_validate() if crossed else {}
+            model = self._model("all", range(len(self.speakers)), self.kinds)
+        result = self._result(scores)
+        write_json(self.out / "scores.json", result)
+        checkpoint.save(self.out / CHECKPOINT, {**model.state(), "training": self.job})
+        shutil.rmtree(self.out / PARTS)
+        return MotionModel.load(self.out), result
 
-    def model(self) -> MotionModel:
-        """The model as it stands, in evaluation mode."""
-        return MotionModel(self.network.eval(), self.config.network, self.feature_name, tuple(self.names))
+    def _correct_lags(self) -> None:
+        """Shift the sound of speakers, and of long clips, that networks which never heard them say is early or late."""
+        corrected = list(self.speakers)
+        for number, group in enumerate(self.groups):
+            model = self._model(f"lag-{number}", self._others(group), self.kinds[:1], seeds=1)
+            for index in group:
+                corrected[index] = corrected_lags(model, self.speakers[index])
+        self.speakers = corrected
 
-    def _train_step(self) -> float:
-        self.network.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * 0.5 * (1 + np.cos(np.pi * self.step / self.config.steps))
-        features, wanted, means = self._batch()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(torch.randint(2**31, (), generator=self.generator)))  # dropout takes no generator
-            found = self.network(features) + means[:, None]
-        error = found - wanted / self.network.spread
-        lips = (error * self.network.spread) @ self.lip_basis / self.lip_scale
-        loss = error.square().mean() + self.config.lips * lips.square().mean()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        self.step += 1
-        value = loss.item()
-        if value != value:
-            raise FloatingPointError(f"the loss became NaN at step {self.step}; lower --training.learning-rate")
-        return value
+    def _cross_validate(self) -> dict[str, Score]:
+        found: dict[str, Score] = {}
+        for number, group in enumerate(self.groups):
+            model = self._model(f"fold-{number}", self._others(group), self.kinds)
+            found |= evaluate(model, [self.speakers[index] for index in group])
+        return {speaker.name: found[speaker.name] for speaker in self.speakers}
 
-    def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Windows of speakers drawn with equal chance: features with noise, expression, and the speakers' means."""
-        c, g = self.config, self.generator
-        who = torch.randint(len(self.data), (c.batch,), generator=g).tolist()
-        features, wanted = [], []
-        for speaker in who:
-            rows, expression = self.data[speaker]
-            first = int(torch.randint(len(rows) - c.window + 1, (), generator=g))
-            features.append(rows[first:first + c.window])
-            wanted.append(expression[first:first + c.window])
-        x = torch.stack(features)
-        x = x + c.noise * torch.randn(x.shape, generator=g)
-        x = x + c.shift * torch.randn(c.batch, 1, 1, x.shape[-1], generator=g)
-        return x, torch.stack(wanted), self.network.means[who]
+    def _others(self, group: Sequence[int]) -> list[int]:
+        return [index for index in range(len(self.speakers)) if index not in group]
 
-    def _identity(self) -> dict[str, Any]:
-        """What must be the same for a training to go on."""
-        return {"config": asdict(self.config), "speakers": self.names, "features": self.feature_name,
-                "frames": [len(rows) for rows, _ in self.data]}
+    def _model(self, stage: str, rows: Sequence[int], kinds: Sequence[tuple[str, ...]], seeds: int = 0) -> MotionModel:
+        """Networks of each kind trained on some speakers, or found trained before."""
+        speakers = [self.speakers[index] for index in rows]
+        ears = Ears.of([speaker.heard for speaker in speakers], KEPT)
+        space = LipSpace.of([s.moves for s in speakers], [s.mean for s in speakers], self.config.components)
+        networks = []
+        for kind in kinds:
+            for number in range(seeds or self.config.seeds):
+                networks.append((kind, self._network(f"{stage}-{'+'.join(kind)}-{number}", speakers, kind, ears, space)))
+                self.bar.step(status=stage)
+        videos = sorted({piece.video for speaker in speakers for piece in speaker.pieces if piece.video})
+        return MotionModel(networks, self.config.network, ears, space, tuple(s.name for s in speakers), tuple(videos))
 
-    def _save(self) -> None:
-        checkpoint.save(self.out / CHECKPOINT, {
-            **self.model().state(), "training": self._identity(), "step": self.step, "rng": self.generator.get_state(),
-            "optimizer": [self.optimizer.state.get(p, {}) for g in self.optimizer.param_groups for p in g["params"]],
-        })
+    def _network(
+        self, name: str, speakers: Sequence[Speaker], kind: tuple[str, ...], ears: Ears, space: LipSpace
+    ) -> MotionNetwork:
+        path = self.out / PARTS / f"{name}.safetensors"
+        if path.exists():
+            with checkpoint.usable(path):
+                weights = checkpoint.load(path)["weights"]
+                network = MotionNetwork(weights["inlet.0.weight"].shape[1], self.config.components, self.config.network)
+                network.load_state_dict(weights)
+                return network.eval()
+        seed = int(sha256_json([self.seed, name])[:8], 16)
+        network = train_network(speakers, kind, ears, space, self.config, seed)
+        checkpoint.save(path, {"weights": network.state_dict()})
+        return network
 
-    def _resume(self) -> None:
-        path = self.out / CHECKPOINT
-        if not path.exists():
-            return
-        state = checkpoint.load(path)
-        kept = state["training"]
-        if {**kept, "config": from_dict(TrainingConfig, kept["config"])} != {**self._identity(), "config": self.config}:
-            raise UserError(f"{path} was trained on other subjects or with other options; give another --out")
-        self.network.load_state_dict(state["network"])
-        self.generator.set_state(state["rng"])
-        self.step = state["step"]
-        parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
-        for parameter, moments in zip(parameters, state["optimizer"], strict=True):
-            if moments:
-                self.optimizer.state[parameter] = moments
+    def _result(self, scores: dict[str, Score]) -> dict[str, Any]:
+        languages = {speaker.name: speaker.language or "unknown" for speaker in self.speakers}
+        by_language = {
+            language: {"speakers": len(rows), **mean(rows)} for language in sorted(set(languages.values()))
+            if (rows := [scores[name] for name in scores if languages[name] == language])
+        }
+        return {
+            "trained_on": [speaker.name for speaker in self.speakers], "mean": mean(list(scores.values())),
+            "reason": None if scores else "a single speaker cannot be scored on others",
+            "by_language": by_language,
+            "speakers": {
+                s.name: {
+                    "language": s.language, "clips": len(s.pieces), "seconds": round(len(s) / 25, 1),
+                    "lags": sorted({piece.lag for piece in s.pieces}), **scores.get(s.name, dict.fromkeys(NAMES)),
+                }
+                for s in self.speakers
+            },
+        }
 
 
-def lip_basis(face: FaceModel) -> Tensor:
-    """[E, 60]: how each coefficient moves the lips' 20 landmarks, in millimetres, axes side by side."""
-    return torch.from_numpy(face.landmark_basis()[2][:, LIPS].reshape(len(face.expression_names), -1) * 1000).float()
+def folds(frames: Sequence[int], groups: int) -> list[list[int]]:
+    """Speakers in groups of about as many frames: the longest first, each to the group that has least; 0 = one a group."""
+    if groups == 0 or groups >= len(frames):
+        return [[index] for index in range(len(frames))]
+    if groups < 2:
+        raise UserError(f"--training.folds is {groups}; give at least 2, or 0 for one a speaker")
+    found: list[list[int]] = [[] for _ in range(groups)]
+    totals = np.zeros(groups)
+    for index in np.argsort([-count for count in frames], kind="stable"):
+        least = int(totals.argmin())
+        found[least].append(int(index))
+        totals[least] += frames[index]
+    return [sorted(group) for group in found]
 
 
-def score(predicted: np.ndarray, tracked: np.ndarray) -> Mapping[str, float | None]:
-    """How well [T, E] follows the tracked [T, E]: correlation of lip aperture; its and all lip points' error in mm.
+def corrected_lags(model: MotionModel, speaker: Speaker) -> Speaker:
+    """The speaker with sound moved to where a model that never heard them follows the lips best, if that is clear.
 
-    The correlation is None where the lips of one side never move.
-    The speaker's mean is taken out of the errors, since a new speaker's own is always at hand.
+    Clips of 10 s and more each by their own, the rest of a speaker's together.
     """
-    face = embedded_head()
-    a, b = aperture(predicted, face), aperture(tracked, face)
-    spread = a.std() * b.std()
-    lips = ((predicted - predicted.mean(0)) - (tracked - tracked.mean(0))) @ lip_basis(face).numpy()
-    return {
-        "aperture_r": float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread > 1e-12 else None,
-        "aperture_mm": float(np.abs((a - a.mean()) - (b - b.mean())).mean()),
-        "lips_mm": float(np.sqrt(np.square(lips.reshape(len(lips), -1, 3)).sum(-1)).mean()),
-    }
+    from dataclasses import replace
+
+    openings = [moves @ lip_basis(embedded_head()) @ opening() for moves in by_sound(model, speaker)]
+    long = [index for index, piece in enumerate(speaker.pieces) if len(piece.seen) >= LONG]
+    short = [index for index in range(len(speaker.pieces)) if index not in long]
+    pieces = list(speaker.pieces)
+    for group in ([index] for index in long):
+        _shift(pieces, group, openings)
+    if short:
+        _shift(pieces, short, openings)
+    return replace(speaker, pieces=tuple(pieces))
 
 
-def evaluate(model: MotionModel, speakers: Sequence[Speaker]) -> dict[str, Mapping[str, float | None]]:
-    """`score` on each speaker."""
-    return {s.name: score(model.predict(s.features, s.expression.mean(0)), s.expression) for s in speakers}
+def _shift(pieces: list[Any], group: Sequence[int], openings: Sequence[np.ndarray]) -> None:
+    lag, _ = best_lag([(openings[i], pieces[i].moves @ lip_basis(embedded_head()) @ opening(), pieces[i].seen) for i in group])
+    if lag:
+        say(f"sound {abs(lag)} frames {'late' if lag > 0 else 'early'}")
+        for index in group:
+            pieces[index] = pieces[index].shifted(lag)
 
 
-def _part(speaker: Speaker, rows: np.ndarray) -> Speaker:
-    return Speaker(speaker.name, speaker.features[rows], speaker.expression[rows])
+def best_lag(clips: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> tuple[int, float]:
+    """By how many frames predicted openings [T] come after the tracked [T] where seen [T]: (lag, what r gains by it), 0 where unsure."""
+    curve = np.full(2 * FARTHEST + 1, -1.0)
+    for number, lag in enumerate(range(-FARTHEST, FARTHEST + 1)):
+        ours, theirs = [], []
+        for predicted, tracked, seen in clips:
+            here = np.arange(FARTHEST, len(seen) - FARTHEST)
+            here = here[seen[here]]
+            if len(here) > 2:
+                ours.append(predicted[here + lag] - predicted[here + lag].mean())
+                theirs.append(tracked[here] - tracked[here].mean())
+        if ours:
+            a, b = np.concatenate(ours), np.concatenate(theirs)
+            if min(a.std(), b.std()) > 1e-9:
+                curve[number] = float((a * b).mean() / (a.std() * b.std()))
+    best = int(curve.argmax())
+    gain = float(curve[best] - curve[FARTHEST])
+    return (best - FARTHEST, gain) if gain > SURE else (0, gain)
