@@ -12,6 +12,7 @@ import tyro
 from d3talker.ablations import ablated
 from d3talker.config import PAPER, Config, Preset, preset_default
 from d3talker.errors import UserError
+from d3talker.motion.options import PRIOR, motion_model
 from d3talker.progress import say
 from d3talker.video import FPS
 
@@ -60,8 +61,9 @@ class AdaptCommand:
     """Seconds of training video: the first ones of the train split."""
     general: Path | None = None
     """Folder of a finished pre-training; without it everything is learnt from this subject."""
-    motion: Path | None = None
-    """Folder of a finished `d3talker motion train`; without it motion is predicted by what this subject's frames teach."""
+    motion: str = PRIOR
+    """What predicts motion from sound: prior (comes with d3talker, calibrated on these frames), none (these frames alone), or the
+    folder of a finished `d3talker motion train`."""
     preset: Preset = "paper"
     """mini: 128x128 on a CPU. paper: the published schedule, CUDA."""
     ablation: str = "full"
@@ -88,7 +90,8 @@ class AdaptCommand:
         if len(frames) < wanted:
             raise UserError(f"{self.subject} has {len(frames) / FPS:g} s to train on; give a --budget up to that")
         config = ablated(self.model, self.ablation)
-        seconds, before = train_identity(config, subject, frames[:wanted], self.out, self.seed, self.general, self.motion)
+        motion = motion_model(self.motion)
+        seconds, before = train_identity(config, subject, frames[:wanted], self.out, self.seed, self.general, motion)
         say(f"{self.out}: adapted in {seconds:.0f} s of steps{' before' if before else ''}")
 
 

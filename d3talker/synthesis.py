@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,9 +19,10 @@ from d3talker.errors import UserError
 from d3talker.gaussians import Gaussians
 from d3talker.graphs import Replayed
 from d3talker.motion.amplitude import Amplitude
-from d3talker.motion.audio_to_motion import Regression
+from d3talker.motion.audio_to_motion import Regression, RidgeMotion
 from d3talker.motion.head import embedded_head
-from d3talker.motion.model import motion_from_state
+from d3talker.motion.hearing import Heard, hear, hear_subject
+from d3talker.motion.model import STANDS_IN, motion_from_state
 from d3talker.motion.upper import upper_face
 from d3talker.predictions import PredictionsWriter
 from d3talker.progress import track
@@ -70,6 +72,8 @@ class TrainedTalker:
             self.notes.append("Without the coarse-to-fine refiner.")
         if self.feature_name != "deepspeech":
             self.notes.append(f"Audio features: {self.feature_name}, where the paper has DeepSpeech's.")
+        if not isinstance(self.motion, RidgeMotion) and self.motion.names != self.motion.model.inputs:
+            self.notes.append(f"Facial motion: {STANDS_IN}.")
         self.anchors = {region: self.talker.anchors(region) for region in REGIONS}
         self._posed, self._refined, self._looked = Replayed(self._pose), Replayed(self._refine), False
 
@@ -83,37 +87,47 @@ class TrainedTalker:
         heard = imported_rows(subject, rows) if s.motion_source == "imported" else None
         oracle = subject.expression()[rows] if s.motion_source == "tracked" or s.eyes == "video" else None
         filmed = read_action_units(subject.layout.action_units)[rows] if s.eyes == "video" else None
-        return self._drive(subject, self.statistics.apply(features[rows]), heard, oracle, filmed)
+        audio = self.statistics.apply(features[rows])
+        spoken = self._spoken(audio, partial(hear_subject, subject), rows) if s.motion_source == "predicted" else None
+        return self._drive(subject, audio, spoken, heard, oracle, filmed)
 
-    def drive_by(self, subject: Subject, features: np.ndarray) -> Drive:
-        """Signals from the audio features [T, 16, C] of any sound, by its own mean and spread (microphone, loudness)."""
+    def drive_by(self, subject: Subject, features: np.ndarray, sound: np.ndarray) -> Drive:
+        """Signals from any mono 16 kHz sound [S] and its audio features [T, 16, C], by its own mean and spread (microphone,
+        loudness)."""
         s = self.config.signals
         if s.motion_source != "predicted" or s.eyes == "video":
             raise UserError("a foreign sound has no motion or eyes of its own; use motion-source predicted and eyes loop")
         own = AudioStatistics.of(features[:, OWN]) if len(features) >= SHORTEST_OWN else self.statistics
-        return self._drive(subject, own.apply(features))
+        audio, rows = own.apply(features), np.arange(len(features))
+        return self._drive(subject, audio, self._spoken(audio, partial(hear, sound, frames=len(features)), rows))
+
+    def _spoken(self, audio: np.ndarray, heard: Callable[[tuple[str, ...]], Heard], rows: np.ndarray) -> np.ndarray:
+        """Expression [T, E] by sound: from normalised features [T, 16, C], or frames `rows` by what is heard of the whole sound."""
+        if isinstance(self.motion, RidgeMotion):
+            return self.motion.predict(audio)
+        return self.motion.predict(heard(self.motion.names))[rows]
 
     def _drive(
-        self, subject: Subject, audio: np.ndarray, heard: np.ndarray | None = None, oracle: np.ndarray | None = None,
-        filmed: np.ndarray | None = None,
+        self, subject: Subject, audio: np.ndarray, spoken: np.ndarray | None, heard: np.ndarray | None = None,
+        oracle: np.ndarray | None = None, filmed: np.ndarray | None = None,
     ) -> Drive:
-        """audio: normalised features [T, 16, C]; heard: imported coefficients [T, 64]; oracle [T, E] and filmed [T, 6]:
-        expression and eyes tracked in the test video."""
+        """audio: normalised features [T, 16, C]; spoken: expression [T, E] by sound; heard: imported coefficients [T, 64]; oracle
+        [T, E] and filmed [T, 6]: expression and eyes tracked in the test video."""
         s = self.config.signals
         eyes = filmed if filmed is not None else self.eyes[ping_pong(len(self.eyes), len(audio))] * (s.eyes == "loop")
         if s.motion_source == "tracked" and oracle is not None:
             expression = oracle
         else:
-            expression = self._lips(subject, audio, heard)
+            expression = self._lips(subject, spoken, heard)
             upper = upper_face(embedded_head().expression_names)
             expression[:, upper] = self._brows(len(audio)) if oracle is None else oracle[:, upper]
         return drive(subject.identity(), expression, audio, eyes, s, self.device, heard)
 
-    def _lips(self, subject: Subject, audio: np.ndarray, heard: np.ndarray | None) -> np.ndarray:
-        """Expression [T, E] from normalised sound, or from imported coefficients [T, 64], in the speaker's amplitude."""
-        if heard is None:
-            expression = self.motion.predict(audio)
-        elif self.imported is not None:
+    def _lips(self, subject: Subject, spoken: np.ndarray | None, heard: np.ndarray | None) -> np.ndarray:
+        """Expression [T, E] by sound, or from imported coefficients [T, 64], in the speaker's amplitude."""
+        if spoken is not None:
+            expression = spoken
+        elif self.imported is not None and heard is not None:
             expression = self.imported.predict(heard)
         else:
             raise UserError(f"{subject.root} was trained before its motion was imported; train again")
@@ -171,7 +185,7 @@ def render_cross(
     count = len(audio) * FPS // SAMPLE_RATE
     if count == 0:
         raise UserError(f"{audio_file} is shorter than one frame; give a longer sound")
-    signals = trained.drive_by(subject, windows(steps(trained.feature_name, audio), count))
+    signals = trained.drive_by(subject, windows(steps(trained.feature_name, audio), count), audio)
     poses = [frames[index] for index in ping_pong(len(frames), count)]
     _render(trained, subject, poses, signals, out, "cross", audio[:count * SAMPLE_RATE // FPS], notes)
 

@@ -16,6 +16,7 @@ from baselines.floors import FLOORS
 from d3talker.config import PAPER, Config, Preset, check, preset_default
 from d3talker.errors import UserError
 from d3talker.files import write_json
+from d3talker.motion.options import PRIOR, motion_model
 from d3talker.progress import say
 from eval.executors import ExecutorConfig, executor
 from eval.jobs import METHOD, Task, units
@@ -53,8 +54,9 @@ class BenchConfig:
     """Driving sounds of the cross setting: FILE, or NAME=FILE (A and B are the paper's)."""
     pretrain: tuple[Path, ...] = ()
     """Subjects to pre-train on, once for all; none of --subjects.  Without, everything is learnt in adaptation."""
-    motion: Path | None = None
-    """Folder of a finished `d3talker motion train` on other people; without it each subject's own frames teach its motion."""
+    motion: str = PRIOR
+    """What predicts motion from sound: prior (comes with d3talker, calibrated on each subject's frames), none (those frames alone),
+    or the folder of a finished `d3talker motion train` on other people."""
     seeds: int = 1
     """How many times each training is repeated with another seed."""
     methods: tuple[str, ...] = (METHOD, *FLOORS)
@@ -127,7 +129,7 @@ def request(config: BenchConfig) -> Request:
         D3_V1, config.model, tuple(Subject(path) for path in config.subjects), parse_tables(config.tables),
         config.budgets, config.ablations, config.settings, config.methods, config.seeds, sounds,
         find_imports(config.predictions, config.budgets, sounds), tuple(Subject(path) for path in config.pretrain),
-        None if config.motion is None else HeardMotion(config.motion),
+        None if (motion := motion_model(config.motion)) is None else HeardMotion(motion),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from baselines.adapter import Skip
 from baselines.recipe import Recipe
@@ -21,6 +21,9 @@ from eval.imports import Import
 from eval.jobs import METHOD, Task, canonical, needs_pretraining, signature, start_of
 from eval.protocol import Protocol
 from eval.records import Job
+
+if TYPE_CHECKING:
+    from d3talker.motion.model import MotionModel
 
 Setting = Literal["self", "cross"]
 TABLES = (1, 2, 3, 4)
@@ -48,16 +51,16 @@ class HeardMotion:
 
     @cached_property
     def digest(self) -> str:
-        from d3talker.motion.model import CHECKPOINT
+        from d3talker.motion.model import checkpoint_of
 
-        return sha256_file(self.run / CHECKPOINT)
+        return sha256_file(checkpoint_of(self.run))
 
     @cached_property
-    def speakers(self) -> tuple[str, ...]:
-        """Names of those whom it was trained on.  Raises UserError when it is missing or damaged."""
+    def model(self) -> MotionModel:
+        """The model.  Raises UserError when it is missing or damaged."""
         from d3talker.motion.model import MotionModel
 
-        return MotionModel.load(self.run).speakers
+        return MotionModel.load(self.run)
 
 
 @dataclass(frozen=True)
@@ -227,10 +230,10 @@ def _check_motion(request: Request) -> None:
     if request.motion is None:
         return
     for subject in request.subjects:
-        if subject.name in request.motion.speakers:
+        if request.motion.model.knows(subject.name, subject.meta):
             raise UserError(
                 f"the audio-to-motion model {request.motion.run} was trained on '{subject.name}', one of --subjects; train "
-                "one on other people's videos"
+                "one on other people's videos (d3talker motion train --held-out), or give --motion none"
             )
 
 

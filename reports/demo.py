@@ -8,7 +8,6 @@ from typing import Literal
 
 from d3talker.config import MINI, Config
 from d3talker.errors import UserError
-from d3talker.motion.commands import MotionConfig, TrainConfig
 from d3talker.progress import say
 from d3talker.subject.synthetic import SynthConfig
 from eval.bench import DEFAULT_METRICS, BenchConfig
@@ -45,7 +44,6 @@ class DemoConfig:
 
 def run(config: DemoConfig) -> int:
     """Make what is missing of everything; returns 0, or 1 when a job failed.  Raises UserError for senseless arguments."""
-    from d3talker.motion import commands as motion
     from d3talker.subject import synthetic
     from eval import bench
     from reports import report
@@ -53,17 +51,15 @@ def run(config: DemoConfig) -> int:
     if config.people < 2:
         raise UserError(f"--people is {config.people}; pre-training tells people apart, so give at least 2")
     people, results, page = config.out / "people", config.out / "results", config.out / "report"
-    say("1 of 4: people")
+    say("1 of 3: people")
     synthetic.run(SynthConfig(people, config.people + 1, SECONDS, config.size))
     *others, tested = (people / f"synth{index:02d}" for index in range(config.people + 1))
-    say("2 of 4: facial motion from sound, learnt on those who are not tested")
-    motion.run(MotionConfig(TrainConfig(tuple(others), config.out / "motion")))
-    say("3 of 4: training, rendering and scoring")
+    say("2 of 3: training, rendering and scoring")
     failed = bench.run(BenchConfig(
         (tested,), results, "mini", "all", ablations=ABLATIONS, audio=sounds(others[:2], config.out), pretrain=tuple(others),
-        motion=config.out / "motion", metrics=(*DEFAULT_METRICS, "aperture_r"), weights=config.weights, model=config.model,
+        metrics=(*DEFAULT_METRICS, "aperture_r"), weights=config.weights, model=config.model,
     ))
-    say("4 of 4: report")
+    say("3 of 3: report")
     report.run(ReportConfig(results, page))
     say(f"open {page / 'index.html'}: small numbers on synthetic people, to see how everything works; no result of the paper")
     return failed

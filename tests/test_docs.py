@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_motion import small_model
 
 from d3talker import cli
 from d3talker.files import write_json
@@ -173,9 +174,7 @@ def test_extras_variables_and_environments_exist() -> None:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder where everything lies that the pages speak of: small drawn subjects, sounds, a motion model."""
     from d3talker import checkpoint
-    from d3talker.motion.model import CHECKPOINT, MotionModel
-    from d3talker.motion.options import NetworkConfig
-    from d3talker.motion.temporal import MotionNetwork
+    from d3talker.motion.model import CHECKPOINT
 
     root = tmp_path_factory.mktemp("docs")
     sample = long_subject(root / "sample")
@@ -187,9 +186,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in {arg.split("=")[-1] for _, args in COMMANDS for arg in args if arg.endswith(".wav")}:
         (root / name).parent.mkdir(exist_ok=True)
         shutil.copy(sample / "aud.wav", root / name)
-    network = NetworkConfig(width=4, dilations=(1,))
-    model = MotionModel(MotionNetwork(3, 2, 2, network), network, "mel", ("may", "macron"))
-    checkpoint.save(root / "runs" / "motion" / CHECKPOINT, model.state())
+    checkpoint.save(root / "runs" / "motion" / CHECKPOINT, small_model(("may", "macron")).state())
     return root
 
 

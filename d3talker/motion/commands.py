@@ -1,31 +1,56 @@
-"""`d3talker motion train | import`: the audio-to-motion model, or coefficients that Real3D-Portrait's model made."""
+"""`d3talker motion speakers | train | score | import`: what audio-to-motion models learn from, the models, how well they hear."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from d3talker.motion.options import TrainingConfig
+from d3talker.motion.options import PRIOR, TrainingConfig
+
+
+@dataclass(frozen=True)
+class SpeakersConfig:
+    """Track facial motion and sound of many clips, and nothing else: data for `motion train`."""
+
+    clips: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Videos of at least a second, or folders of one speaker's; a file alone is a speaker of its own."""
+    out: Path
+    """Folder for the results; run again to go on, or to add clips."""
+    sources: Path | None = None
+    """JSON list of {"name": FILE, beside the list, "speaker", "language", "licence"}: says more of the clips, or names them all."""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Train on the training frames of any subjects, and score on speakers left out; writes motion.safetensors."""
+    """Train on any speakers, score on those left out in turn, then train on all; writes motion.safetensors and scores.json."""
 
     subjects: tuple[Path, ...]
-    """Subject folders; with a single one, every fifth 2 s are held out."""
+    """Subject folders (their training frames), and folders of `motion speakers`."""
     out: Path = Path("runs/motion")
-    """Folder for the checkpoint and scores.json; an interrupted training goes on there."""
+    """Folder for the model and its scores; an interrupted training goes on there."""
     held_out: tuple[str, ...] = ()
-    """Names of the subjects to score on instead of training; the last one if none is named."""
-    features: str = "auto"
-    """Audio features; auto takes the best that all subjects have."""
+    """Speakers that nothing is trained on."""
     seed: int = 0
     """Same seed, same model, on a CPU."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """How well a model's lips follow the tracked ones of subjects' test frames, by seconds of their own training video."""
+
+    subjects: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Subject folders."""
+    motion: str = PRIOR
+    """prior (comes with d3talker), none (a regression on the subject's frames), or the folder of a finished `motion train`."""
+    budgets: tuple[float, ...] = (0, 5, 10, 20)
+    """Seconds; 0 is the model alone."""
+    out: Path | None = None
+    """JSON file for the scores."""
 
 
 @dataclass(frozen=True)
@@ -43,36 +68,82 @@ class MotionConfig:
     """Facial motion from sound."""
 
     command: tyro.conf.OmitSubcommandPrefixes[
-        Annotated[TrainConfig, tyro.conf.subcommand("train", prefix_name=False)]
+        Annotated[SpeakersConfig, tyro.conf.subcommand("speakers", prefix_name=False)]
+        | Annotated[TrainConfig, tyro.conf.subcommand("train", prefix_name=False)]
+        | Annotated[ScoreConfig, tyro.conf.subcommand("score", prefix_name=False)]
         | Annotated[ImportConfig, tyro.conf.subcommand("import", prefix_name=False)]
     ]
 
 
 def run(config: MotionConfig) -> None:
     """Do what the sub-command says.  Raises UserError for bad input."""
-    if isinstance(config.command, ImportConfig):
-        _import(config.command)
+    command = config.command
+    if isinstance(command, SpeakersConfig):
+        _speakers(command)
+    elif isinstance(command, TrainConfig):
+        _train(command)
+    elif isinstance(command, ScoreConfig):
+        _score(command)
     else:
-        _train(config.command)
+        _import(command)
+
+
+def _speakers(config: SpeakersConfig) -> None:
+    from d3talker.errors import UserError
+    from d3talker.subject.speakers import sources, track_speakers
+
+    found = sources(config.clips, config.sources)
+    if not found:
+        raise UserError("no clip is named; give videos, folders of videos, or --sources")
+    index = track_speakers(found, config.out)
+    rows = [index[source.path.stem] for source in found]
+    out = [(source.path, row["left_out"]) for source, row in zip(found, rows) if "left_out" in row]
+    for path, reason in out:
+        print(f"left out {path}: {reason}")
+    used = [row for row in rows if "left_out" not in row]
+    seconds, speakers = sum(row["frames"] for row in used) / 25, {row["speaker"] for row in used}
+    print(f"{config.out}: {len(used)} clips of {len(speakers)} speakers, {seconds:.0f} s; {len(out)} left out")
 
 
 def _train(config: TrainConfig) -> None:
     from d3talker.errors import UserError
-    from d3talker.files import write_json
-    from d3talker.subject.layout import Subject, common_features
-    from d3talker.training import motion
+    from d3talker.motion import hearing
+    from d3talker.progress import say
+    from d3talker.training.motion import MotionTraining
+    from d3talker.training.motion_data import load_speakers
 
     if not config.subjects:
         raise UserError("--subjects names no folder; give at least one")
-    feature_name = common_features([Subject(root) for root in config.subjects], config.features)
-    speakers = [motion.load_speaker(root, feature_name) for root in config.subjects]
-    train, held = motion.divide(speakers, config.held_out)
-    model = motion.MotionTraining(config.training, train, feature_name, config.out, config.seed).run()
-    scores = motion.evaluate(model, held)
-    write_json(config.out / "scores.json", {"trained_on": [speaker.name for speaker in train], "held_out": scores})
-    for name, values in scores.items():
-        shown = ", ".join(f"{key} {'-' if value is None else f'{value:.3f}'}" for key, value in values.items())
-        print(f"{name} (held out): {shown}")
+    names = tuple(dict.fromkeys(name for kind in config.training.inputs for name in kind.split("+")))
+    absent = hearing.missing(names)
+    for name, reason in absent.items():
+        say(f"without {name}: {reason}")
+    speakers = load_speakers(config.subjects, [name for name in names if name not in absent], config.held_out)
+    _, result = MotionTraining(config.training, speakers, config.out, config.seed).run()
+    for name, values in {**result["speakers"], "mean": result["mean"]}.items():
+        print(f"{name}: {_line(values)}")
+
+
+def _score(config: ScoreConfig) -> None:
+    from d3talker.files import write_json
+    from d3talker.motion.options import motion_model
+    from d3talker.subject.layout import Subject
+    from d3talker.training.motion_scores import by_budget
+
+    found = {}
+    for root in config.subjects:
+        subject = Subject(root)
+        found[subject.name] = by_budget(motion_model(config.motion), subject, config.budgets)
+        for seconds, values in found[subject.name].items():
+            print(f"{subject.name}, {seconds} s: {_line(values)}")
+    if config.out is not None:
+        write_json(config.out, found)
+
+
+def _line(values: Mapping[str, object]) -> str:
+    from d3talker.training.motion_scores import NAMES
+
+    return ", ".join(f"{name} {value:.3f}" if isinstance(value := values.get(name), float) else f"{name} -" for name in NAMES)
 
 
 def _import(config: ImportConfig) -> None:

@@ -6,17 +6,16 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from d3talker.audio.allphone import allphone_steps
+from d3talker.audio import allphone, features, phonemes
 from d3talker.audio.mel import log_mel
-from d3talker.audio.phonemes import phoneme_steps
-from d3talker.errors import MissingExtra
+from d3talker.errors import UserError
 from d3talker.subject.layout import FEATURES, Subject
 from d3talker.video import FPS, SAMPLE_RATE, read_audio
 
 Heard = Mapping[str, np.ndarray]  # name -> float32 [T, 2, C], of a whole sound
 STEP = 320  # samples
 BANDS = 40
-CONTENT = {"phonemes": phoneme_steps, "allphone": allphone_steps}
+CONTENT = {"phonemes": phonemes, "allphone": allphone}
 
 
 def hear(audio: np.ndarray, names: Iterable[str], frames: int | None = None) -> dict[str, np.ndarray]:
@@ -25,7 +24,7 @@ def hear(audio: np.ndarray, names: Iterable[str], frames: int | None = None) -> 
     Raises MissingExtra where speech content is asked for and its extra is not installed.
     """
     total = len(audio) * FPS // SAMPLE_RATE if frames is None else frames
-    return {name: _frames(_mel(audio) if name == "mel" else CONTENT[name](audio), total) for name in dict.fromkeys(names)}
+    return {name: _frames(_mel(audio) if name == "mel" else features.steps(name, audio), total) for name in dict.fromkeys(names)}
 
 
 def hear_subject(subject: Subject, names: Iterable[str]) -> dict[str, np.ndarray]:
@@ -41,13 +40,16 @@ def hear_subject(subject: Subject, names: Iterable[str]) -> dict[str, np.ndarray
     return found
 
 
-def missing() -> dict[str, str]:
-    """The speech content that this machine cannot hear, and why."""
-    found, probe = {}, np.zeros(SAMPLE_RATE // 10, np.float32)
-    for name, steps in CONTENT.items():
+def missing(names: Iterable[str]) -> dict[str, str]:
+    """Those of `names` that this machine cannot hear, and why.  Raises UserError for a name that nothing hears."""
+    found = {}
+    for name in names:
+        if name not in ("mel", *CONTENT):
+            raise UserError(f"'{name}' is nothing that a motion model hears; choose of mel, {', '.join(CONTENT)}, joined by +")
         try:
-            steps(probe)
-        except MissingExtra as error:
+            if name in CONTENT:
+                CONTENT[name].check()
+        except UserError as error:
             found[name] = str(error)
     return found
 

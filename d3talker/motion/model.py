@@ -18,11 +18,10 @@ from d3talker.motion.audio_to_motion import SPREAD_FLOOR, Regression, RidgeMotio
 from d3talker.motion.head import embedded_head
 from d3talker.motion.hearing import CONTENT, Heard, hear, missing
 from d3talker.motion.lips import LipSpace
-from d3talker.motion.options import NetworkConfig
+from d3talker.motion.options import SHIPPED, NetworkConfig
 from d3talker.motion.temporal import MotionNetwork
 
 CHECKPOINT = "motion.safetensors"
-SHIPPED = Path(__file__).with_name("prior.safetensors")
 RIDGE = 1.0  # penalty a frame
 GAINS = (0.2, 3.0)  # a speaker's amplitude against the training speakers' median
 STANDS_IN = "log-mel alone is heard, since speech content is not installed (pip install '.[speech-content]')"
@@ -42,7 +41,7 @@ class Ears:
 
     @classmethod
     def of(cls, sounds: Sequence[Heard], components: Mapping[str, int]) -> Ears:
-        """From the training speakers' sounds; components: how many principal ones of a track are kept, all where it is not named."""
+        """From the training speakers' sounds; components: how many principal ones of a track are kept, else the track itself is."""
         centres, bases, spreads = {}, {}, {}
         for name in sounds[0]:
             rows = np.concatenate([s[name].reshape(-1, s[name].shape[-1]) for s in sounds]).astype(np.float64)
@@ -105,12 +104,12 @@ class MotionModel:
 
     def hears(self) -> tuple[str, ...]:
         """Those of `inputs` that this machine can hear."""
-        absent = missing() if set(self.inputs) & set(CONTENT) else {}
+        absent = missing(self.inputs)
         return tuple(name for name in self.inputs if name not in absent)
 
-    def knows(self, name: str, video: str | None) -> bool:
-        """Whether it was trained on a person of that name, or on the video with that SHA-256."""
-        return name in self.speakers or video in self.clips
+    def knows(self, name: str, meta: Mapping[str, Any]) -> bool:
+        """Whether it was trained on a subject: on a speaker of that name, or on the video that its subject.json names."""
+        return name in self.speakers or meta.get("source", {}).get("sha256") in self.clips
 
     def chosen(self, heard: Heard) -> list[tuple[tuple[str, ...], MotionNetwork]]:
         """The networks that a sound is heard with: those with speech content, or else the rest.  Raises UserError for none."""

@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
+
+PRIOR, NONE = "prior", "none"
+SHIPPED = Path(__file__).with_name("prior.safetensors")
+
+
+def motion_model(wanted: str) -> Path | None:
+    """What --motion names: the model that comes with d3talker, none, or the folder or file of another."""
+    if wanted == NONE:
+        return None
+    return SHIPPED if wanted == PRIOR else Path(wanted)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class MotionNetwork(nn.Module):
         self.blocks = nn.Sequential(*[Block(config.width, d, config.dropout) for d in config.dilations])
         self.outlet = nn.Conv1d(config.width, components, 1)
         nn.init.zeros_(self.outlet.weight)
-        nn.init.zeros_(self.outlet.bias)
+        self.outlet.bias.data.zero_()  # type: ignore[union-attr]
 
     def hidden(self, x: Tensor) -> Tensor:
         """[B, T, C] -> [B, T, width]: what the components are a linear function of."""

@@ -14,7 +14,7 @@ from d3talker.config import REGIONS, Config, Region, SignalConfig, check
 from d3talker.errors import UserError
 from d3talker.files import sha256_file
 from d3talker.losses import geometry
-from d3talker.motion.model import CHECKPOINT as MOTION
+from d3talker.motion.model import checkpoint_of
 from d3talker.refiner import Refiner
 from d3talker.subject.layout import Frame, Subject
 from d3talker.talker import General, Talker, device_of, total
@@ -192,14 +192,14 @@ def train_identity(
 ) -> tuple[float, bool]:
     """Adapt to `frames` of a subject in the folder `out`, or go on there, or find it done.
 
-    general: folder of a finished pre-training; motion: folder of `d3talker motion train`.  Returns the seconds of
+    general: folder of a finished pre-training; motion: model of `d3talker motion train`, or its folder.  Returns the seconds of
     training steps (reading data, compiling kernels and saving left out), and whether it was done before.  Raises UserError
     when `out` holds another training.
     """
     job = {
         "options": seen(config, UNSEEN_BY_ADAPTATION), "data": subject.data_hash, "frames": [frame.img_id for frame in frames],
         "general": None if general is None else sha256_file(general / PRETRAINED),
-        "motion": None if motion is None else sha256_file(motion / MOTION),
+        "motion": None if motion is None else sha256_file(checkpoint_of(motion)),
     }
     before = finished(out / CHECKPOINT, job, seed)
     if before is not None:

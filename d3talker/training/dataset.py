@@ -18,9 +18,11 @@ from d3talker.motion.audio_to_motion import Regression, RidgeMotion, regress
 from d3talker.motion.bfm import load_bfm
 from d3talker.motion.face import FaceModel
 from d3talker.motion.head import embedded_head
-from d3talker.motion.model import CalibratedMotion, fit_motion
+from d3talker.motion.hearing import hear_subject
+from d3talker.motion.model import CalibratedMotion, MotionModel
 from d3talker.motion.pncc import canonical, pncc
 from d3talker.motion.upper import upper_face
+from d3talker.progress import say
 from d3talker.signals import window
 from d3talker.subject.action_units import BLINK_MAX, read_action_units
 from d3talker.subject.layout import Frame, Subject
@@ -137,7 +139,7 @@ def training_signals(
 ) -> TrainingSignals:
     """Signals of the training frames: motion as tracked, and what predicts it from sound at test time.
 
-    motion: folder of `d3talker motion train`; without it the prediction is learnt from these frames alone.  With imported motion
+    motion: a model of `d3talker motion train`; without it the prediction is learnt from these frames alone.  With imported motion
     that drives training as it will drive the test frames, brows and lids apart.
     """
     rows = [frame.aud_id for frame in frames]
@@ -147,9 +149,7 @@ def training_signals(
     eyes = _rows(read_action_units(subject.layout.action_units), rows, f"action units of {subject.root}")
     statistics = AudioStatistics.of(features)
     audio = statistics.apply(features)
-    basis = embedded_head().landmark_basis()[2]
-    lips = basis[:, 48:, :2].reshape(len(basis), -1)
-    predictor = fit_motion(motion, name, audio, expression, lips)
+    predictor = _predictor(motion, subject, rows, audio, expression)
     upper = upper_face(embedded_head().expression_names)
     imported, driving, shown = None, expression, None
     if subject.imported_expression() is not None or config.motion_source == "imported":
@@ -162,6 +162,19 @@ def training_signals(
         signals, subject.identity(), statistics, predictor, imported, eyes, expression[:, upper],
         Amplitude.of(expression), name,
     )
+
+
+def _predictor(
+    motion: Path | None, subject: Subject, rows: Sequence[int], audio: np.ndarray, expression: np.ndarray
+) -> RidgeMotion | CalibratedMotion:
+    """What predicts motion from sound: a model calibrated on these frames, or a regression on them alone."""
+    if motion is not None:
+        model = MotionModel.load(motion)
+        if model.knows(subject.name, subject.meta):
+            say(f"warning: {motion} was trained on {subject.name}, too; do not report this person's lips as an unseen one's")
+        return model.calibrate(hear_subject(subject, model.hears()), np.array(rows), expression)
+    basis = embedded_head().landmark_basis()[2]
+    return RidgeMotion.fit(audio, expression, basis[:, 48:, :2].reshape(len(basis), -1))
 
 
 def imported_rows(subject: Subject, rows: Sequence[int] | np.ndarray) -> np.ndarray:

@@ -1,10 +1,10 @@
-"""Training of an audio-to-motion model on many speakers: its score on those it never heard, their lags, and the model on all of them."""
+"""Training of an audio-to-motion model: speakers' lags, its score on those it never heard, and the model on all of them."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,14 @@ class MotionTraining:
 
     def __init__(self, config: TrainingConfig, speakers: Sequence[Speaker], out: Path, seed: int) -> None:
         self.config, self.speakers, self.out, self.seed = config, list(speakers), out, seed
-        self.kinds = [tuple(kind.split("+")) for kind in config.inputs]
+        there = set(speakers[0].pieces[0].heard)
+        self.kinds = [kind for text in config.inputs if set(kind := tuple(text.split("+"))) <= there]
+        if not self.kinds:
+            raise UserError(f"--training.inputs {' '.join(config.inputs)}: the sounds have {', '.join(sorted(there))} alone")
         self.groups = folds([len(speaker) for speaker in speakers], config.folds)
         self.job = {
-            "config": asdict(config), "seed": seed, "speakers": {s.name: s.digest() for s in speakers},
+            "config": asdict(config), "seed": seed, "hears": ["+".join(kind) for kind in self.kinds],
+            "speakers": {s.name: s.digest() for s in speakers},
         }
 
     def run(self) -> tuple[MotionModel, dict[str, Any]]:
@@ -151,8 +155,6 @@ def corrected_lags(model: MotionModel, speaker: Speaker) -> Speaker:
 
     Clips of 10 s and more each by their own, the rest of a speaker's together.
     """
-    from dataclasses import replace
-
     openings = [moves @ lip_basis(embedded_head()) @ opening() for moves in by_sound(model, speaker)]
     long = [index for index, piece in enumerate(speaker.pieces) if len(piece.seen) >= LONG]
     short = [index for index in range(len(speaker.pieces)) if index not in long]
@@ -173,7 +175,7 @@ def _shift(pieces: list[Any], group: Sequence[int], openings: Sequence[np.ndarra
 
 
 def best_lag(clips: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> tuple[int, float]:
-    """By how many frames predicted openings [T] come after the tracked [T] where seen [T]: (lag, what r gains by it), 0 where unsure."""
+    """By how many frames predicted openings [T] come after the tracked [T], where seen [T]: (lag, what r gains); 0 where unsure."""
     curve = np.full(2 * FARTHEST + 1, -1.0)
     for number, lag in enumerate(range(-FARTHEST, FARTHEST + 1)):
         ours, theirs = [], []

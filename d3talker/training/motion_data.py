@@ -107,7 +107,8 @@ def load_speakers(folders: Sequence[Path], names: Iterable[str], without: Sequen
     names: what is heard; without: speakers passed over.  Clips of one name are one speaker.  Raises UserError for a folder that is
     neither, a speaker in `without` that is in none, and when nobody is left.
     """
-    names, found = tuple(names), {}
+    names = tuple(names)
+    found: dict[str, Speaker] = {}
     for folder in folders:
         for speaker in _clips(folder, names) if (folder / INDEX).exists() else [_subject(folder, names)]:
             before = found.get(speaker.name)
@@ -137,7 +138,8 @@ def _subject(root: Path, names: Sequence[str]) -> Speaker:
     seen = np.ones(len(rows), bool)
     seen[np.isin(rows, subject.meta.get("lost_frames", []))] = False
     seen[1:] &= np.diff(rows) == 1  # a seam between frames that do not follow each other ends a run
-    piece = Piece({name: steps[rows] for name, steps in heard.items()}, expression[rows], seen, subject.meta.get("source", {}).get("sha256"))
+    video = subject.meta.get("source", {}).get("sha256")
+    piece = Piece({name: steps[rows] for name, steps in heard.items()}, expression[rows], seen, video)
     return Speaker(subject.name, (piece,), subject.meta.get("language"))
 
 
@@ -162,5 +164,5 @@ def _heard(cache: Path, tracked: TrackedClip, names: Sequence[str]) -> Mapping[s
     if lacking:
         kept |= hear(tracked.audio, lacking, len(tracked.seen))
         with atomic_path(path) as temporary:
-            np.savez(temporary, sound=np.array(sound), **kept)
+            np.savez(temporary, sound=np.array(sound), **kept)  # type: ignore[arg-type]
     return {name: kept[name] for name in names}

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from scipy.ndimage import minimum_filter1d
 
+from d3talker.motion.audio_to_motion import RidgeMotion
 from d3talker.motion.head import embedded_head
+from d3talker.motion.hearing import hear_subject
 from d3talker.motion.lips import lip_basis, opening
 from d3talker.motion.model import MotionModel
+from d3talker.subject.layout import Subject
+from d3talker.training.dataset import AudioStatistics
 from d3talker.training.motion_data import Speaker
+from d3talker.video import FPS
 
 Score = Mapping[str, float | None]
 NAMES = ("aperture_r", "lips_mm", "aperture_ratio", "closure_recall")
@@ -43,9 +49,10 @@ def score(predicted: Sequence[np.ndarray], tracked: Sequence[np.ndarray]) -> dic
 
 def evaluate(model: MotionModel, speakers: Sequence[Speaker]) -> dict[str, Score]:
     """`score` on each speaker, by their sound alone: frames in a row with a face."""
-    found = {}
+    found: dict[str, Score] = {}
     for speaker in speakers:
-        runs = [(moves[run], piece.expression[run]) for moves, piece in zip(by_sound(model, speaker), speaker.pieces) for run in piece.runs()]
+        heard = zip(by_sound(model, speaker), speaker.pieces)
+        runs = [(moves[run], piece.expression[run]) for moves, piece in heard for run in piece.runs()]
         found[speaker.name] = score(*zip(*runs))
     return found
 
@@ -60,6 +67,35 @@ def by_sound(model: MotionModel, speaker: Speaker) -> list[np.ndarray]:
         found.append([network(torch.from_numpy(part)[None])[0].numpy() for part in parts])
     scale = model.lips.amplitude * model.lips.unit
     return [model.lips.expression(np.mean(parts, 0) * scale, model.lips.mean) for parts in zip(*found)]
+
+
+def by_budget(motion: Path | None, subject: Subject, budgets: Sequence[float]) -> dict[str, Score]:
+    """`score` on a subject's test frames, by seconds of its training video that a model is calibrated on; 0 is the model alone.
+
+    motion: the model; without one, a regression on those seconds.  Budgets that the subject has not, and 0 without a model, are
+    None throughout.
+    """
+    model = None if motion is None else MotionModel.load(motion)
+    train, test = (np.array([frame.aud_id for frame in subject.frames(split)]) for split in ("train", "val"))
+    expression = subject.expression()
+    found: dict[str, Score] = {}
+    heard = None if model is None else hear_subject(subject, model.hears())
+    features = subject.features() if model is None else None
+    for seconds in budgets:
+        rows = train[:round(seconds * FPS)]
+        if len(rows) < round(seconds * FPS) or (model is None and not len(rows)):
+            found[f"{seconds:g}"] = dict.fromkeys(NAMES)
+            continue
+        if features is not None:
+            own = AudioStatistics.of(features[rows])
+            lips = lip_basis(embedded_head())
+            predicted = RidgeMotion.fit(own.apply(features[rows]), expression[rows], lips).predict(own.apply(features[test]))
+        else:
+            assert model is not None and heard is not None
+            predictor = model.calibrate(heard, rows, expression[rows]) if len(rows) else model
+            predicted = predictor.predict(heard)[test]
+        found[f"{seconds:g}"] = score([predicted], [expression[test]])
+    return found
 
 
 def mean(scores: Sequence[Score]) -> dict[str, float | None]:

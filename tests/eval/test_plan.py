@@ -7,15 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from small_motion import small_model
 from toys import ToySubject
 
 from d3talker import checkpoint
 from d3talker.ablations import ABLATIONS, ROWS, ablated
 from d3talker.config import PAPER
 from d3talker.errors import UserError
-from d3talker.motion.model import CHECKPOINT, MotionModel
-from d3talker.motion.options import NetworkConfig
-from d3talker.motion.temporal import MotionNetwork
+from d3talker.motion.model import CHECKPOINT
 from eval.imports import Import
 from eval.jobs import Pretraining, canonical, signature, start_of, training_key, units
 from eval.plan import TABLES, HeardMotion, Request, Sound, plan
@@ -161,9 +160,7 @@ def test_imports_stand_where_they_belong(tmp_path):
 
 @pytest.fixture
 def motion(tmp_path) -> HeardMotion:
-    network = NetworkConfig(width=4, dilations=(1,))
-    model = MotionModel(MotionNetwork(3, 2, 2, network), network, "mel", ("p1", "ben"))
-    checkpoint.save(tmp_path / "motion" / CHECKPOINT, model.state())
+    checkpoint.save(tmp_path / "motion" / CHECKPOINT, small_model(("p1", "ben")).state())
     return HeardMotion(tmp_path / "motion")
 
 

@@ -198,7 +198,7 @@ def test_imported_motion_drives_and_is_carried_over_by_the_training_frames(
     trained.config = replace(trained.config, signals=imported)
     assert not torch.equal(trained.drive(subject, test).motion, predicted)
     with pytest.raises(UserError, match="foreign sound"):
-        trained.drive_by(subject, subject.features("mel")[:3])
+        trained.drive_by(subject, subject.features("mel")[:3], np.zeros(1920, np.float32))
 
 
 def test_any_number_of_columns_is_heard(person: Path, tmp_path: Path) -> None:
