@@ -16,7 +16,7 @@ from reports.demo import ABLATIONS, SMALL, SOUND_SECONDS
 
 @pytest.fixture
 def stages(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, object]]:
-    """The configurations that the four stages were called with, in order; people are only their sounds."""
+    """The configurations that the three stages were called with, in order; people are only their sounds."""
     calls: list[tuple[str, object]] = []
 
     def people(config) -> None:
@@ -27,19 +27,19 @@ def stages(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, object]]:
             write_wav(layout.audio, np.full(10 * SAMPLE_RATE, (index + 1) / 10, np.float32))
 
     monkeypatch.setattr("d3talker.subject.synthetic.run", people)
-    for name, target in (("motion", "d3talker.motion.commands.run"), ("bench", "eval.bench.run"), ("report", "reports.report.run")):
+    for name, target in (("bench", "eval.bench.run"), ("report", "reports.report.run")):
         monkeypatch.setattr(target, lambda config, name=name: calls.append((name, config)) or 0)
     return calls
 
 
 def test_the_one_who_is_tested_teaches_nothing(stages, tmp_path: Path) -> None:
     assert main(["demo", "--out", str(tmp_path), "--people", "3", "--size", "64"]) == 0
-    assert [name for name, _ in stages] == ["synth", "motion", "bench", "report"]
-    synth, motion, bench, report = (config for _, config in stages)
+    assert [name for name, _ in stages] == ["synth", "bench", "report"]
+    synth, bench, report = (config for _, config in stages)
     people = [tmp_path / "people" / f"synth{index:02d}" for index in range(4)]
     assert (synth.identities, synth.size) == (4, 64)
-    assert bench.subjects == (people[3],) and bench.pretrain == tuple(people[:3]) == motion.command.subjects
-    assert bench.tables == "all" and set(ABLATIONS) == set(bench.ablations) and bench.motion == motion.command.out
+    assert bench.subjects == (people[3],) and bench.pretrain == tuple(people[:3])
+    assert bench.tables == "all" and set(ABLATIONS) == set(bench.ablations) and bench.motion == "prior"
     assert bench.model == SMALL and report.results == bench.out
     check(bench.model)
 
