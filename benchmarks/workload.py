@@ -89,6 +89,7 @@ class Step:
         gaussians = {r: Gaussians(means, scales, 1, torch.rand(count, 3, generator=g)) for r in REGIONS}
         config = replace(PAPER)
         self.talker = Talker(config, General(config, 29), Identity(config, gaussians)).to(device)
+        self.talker.check_values = device == "cpu"  # training on CUDA looks every 25 steps
         for r in REGIONS:
             for field in (self.talker.general.fields[r], self.talker.identity.fields[r]):
                 field.encoder.backend = "reference" if plain else "auto"

@@ -27,8 +27,8 @@ def report(person: Path, other_person: Path, tmp_path_factory: pytest.TempPathFa
 @pytest.mark.parametrize(("name", "steps"), [("adapt", 22), ("adapt from a pre-training", 22), ("pretrain", 14)])
 def test_training_is_the_cpus(report: dict[str, Any], name: str, steps: int) -> None:
     assert report[name]["steps"] == steps
-    assert report[name]["worst"] < CLOSE
-    assert report[name].get("refiner", 0) < 10 * CLOSE  # Adam from nothing on differences in last bits: 2.5e-5 seen
+    for found in (report[name]["off"], report[name].get("refiner off", (0, 0))):
+        assert found[0] < CLOSE and found[1] < 10 * CLOSE  # Adam lets last bits grow: up to 2.5e-5 seen in single steps
 
 
 @pytest.mark.parametrize(("name", "stage"), [
@@ -44,6 +44,20 @@ def test_frames_are_the_cpus(report: dict[str, Any]) -> None:
 
 def test_metrics_are_the_cpus(report: dict[str, Any]) -> None:
     assert report["metrics"]["lpips"] < 1e-5 and report["metrics"]["sync"] < 1e-4
+
+
+def test_the_first_hour_on_a_card_comes_to_its_end(report: dict[str, Any]) -> None:
+    hour = report["first hour"]
+    assert hour["code"] == 0 and hour["failed"] == []
+    assert [(r["size"], r["gaussians"]) for r in hour["speed"]] == [(16, 20_000), (512, 20_000)]
+    frames, steps = (hour["speed"][1][name] for name in ("frame_fps", "step_per_s"))
+    assert 0 < frames["least"] <= frames["median"] <= frames["most"]
+    assert hour["reached"] == {"frame_fps_512_20000": frames["median"] >= 500, "step_per_s_512_20000": steps["median"] >= 100}
+    adapted = hour["adaptation"]
+    assert adapted["exit_codes"] == [-9, 0] and adapted["done"] and adapted["gone_on_from"] == ["mouth", 3]
+    assert adapted["step_seconds"] > 0 and adapted["gaussians"]["face"] > 0
+    assert hour["rendering"]["largest_difference"] < 1e-5 and hour["rendering"]["psnr"] > 5
+    assert all(hour["rendering"][f"graphs_{name}"]["refined_fps"]["median"] > 0 for name in ("on", "off"))
 
 
 BUDGETS = {  # launches, waits, uploads; gsplat waits once a draw, for a count; a replayed graph is one launch

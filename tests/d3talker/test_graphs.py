@@ -69,6 +69,29 @@ def test_a_card_that_refuses_runs_launch_by_launch_and_says_so_once(recorder: Re
     assert graphs.trainable(module, (torch.ones(2),)) is module
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_card_a_recording_gives_what_launches_give() -> None:
+    """Values, gradients, and a replay after the parameters have changed in place."""
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 3)).cuda()
+    samples = torch.randn(5, 8, device="cuda"), torch.randn(5, 8, device="cuda")
+    plain = Replayed(lambda x: (module(x),))
+    run = graphs.trainable(module, samples[:1])
+    for x in samples:
+        parameters = list(module.parameters())
+        want = torch.nn.functional.linear(torch.relu(torch.nn.functional.linear(x, *parameters[:2])), *parameters[2:])
+        wanted = torch.autograd.grad(want.square().sum(), parameters)
+        got = run(x)
+        torch.testing.assert_close(got, want)
+        for a, b in zip(torch.autograd.grad(got.square().sum(), parameters), wanted):
+            torch.testing.assert_close(a, b)
+        torch.testing.assert_close(plain(x)[0], want)
+        with torch.no_grad():
+            for parameter in parameters:
+                parameter.add_(0.1)
+
+
 @pytest.mark.parametrize(("value", "on"), [(None, True), ("on", True), ("off", False)])
 def test_the_environment_turns_them_off(monkeypatch: pytest.MonkeyPatch, value: str | None, on: bool) -> None:
     monkeypatch.delenv(graphs.ENVIRONMENT, raising=False)
