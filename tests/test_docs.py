@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXT = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in PAGES}
 FOREIGN = {"process.py", "mirror.py", "all.md"}  # of the official codes; written by the reader; in a report
-FOREIGN_FLAGS = {"--constraint"}
+FOREIGN_FLAGS = {"--share", "--constraint"}
 FLAG = re.compile(r"(?<![\w-])--[a-z][\w.-]*")
 FILE = re.compile(r"[\w./{},*-]+\.(?:py|md|toml|sh|txt)|(?:baselines|eval|docs|reports|tests)(?:/[\w-]+)+/?")
 PACKAGES = ("d3talker", "baselines", "eval", "reports")
