@@ -84,12 +84,14 @@ class TrainedTalker:
         features = subject.features(self.feature_name)
         if rows.max() >= len(features):
             raise UserError(f"{subject.root} has audio features for {len(features)} frames, frame {rows.max()} is asked for")
+        audio = self.statistics.apply(features)
         heard = imported_rows(subject, rows) if s.motion_source == "imported" else None
+        lips = self._imported(subject)[rows] if heard is not None else None
+        if s.motion_source == "predicted":
+            lips = self._spoken(audio, partial(hear_subject, subject))[rows]
         oracle = subject.expression()[rows] if s.motion_source == "tracked" or s.eyes == "video" else None
         filmed = read_action_units(subject.layout.action_units)[rows] if s.eyes == "video" else None
-        audio = self.statistics.apply(features[rows])
-        spoken = self._spoken(audio, partial(hear_subject, subject), rows) if s.motion_source == "predicted" else None
-        return self._drive(subject, audio, spoken, heard, oracle, filmed)
+        return self._drive(subject, audio[rows], lips, heard, oracle, filmed)
 
     def drive_by(self, subject: Subject, features: np.ndarray, sound: np.ndarray) -> Drive:
         """Signals from any mono 16 kHz sound [S] and its audio features [T, 16, C], by its own mean and spread (microphone,
@@ -98,39 +100,40 @@ class TrainedTalker:
         if s.motion_source != "predicted" or s.eyes == "video":
             raise UserError("a foreign sound has no motion or eyes of its own; use motion-source predicted and eyes loop")
         own = AudioStatistics.of(features[:, OWN]) if len(features) >= SHORTEST_OWN else self.statistics
-        audio, rows = own.apply(features), np.arange(len(features))
-        return self._drive(subject, audio, self._spoken(audio, partial(hear, sound, frames=len(features)), rows))
-
-    def _spoken(self, audio: np.ndarray, heard: Callable[[tuple[str, ...]], Heard], rows: np.ndarray) -> np.ndarray:
-        """Expression [T, E] by sound: from normalised features [T, 16, C], or frames `rows` by what is heard of the whole sound."""
-        if isinstance(self.motion, RidgeMotion):
-            return self.motion.predict(audio)
-        return self.motion.predict(heard(self.motion.names))[rows]
+        audio = own.apply(features)
+        return self._drive(subject, audio, self._spoken(audio, partial(hear, sound, frames=len(features))))
 
     def _drive(
-        self, subject: Subject, audio: np.ndarray, spoken: np.ndarray | None, heard: np.ndarray | None = None,
+        self, subject: Subject, audio: np.ndarray, lips: np.ndarray | None, heard: np.ndarray | None = None,
         oracle: np.ndarray | None = None, filmed: np.ndarray | None = None,
     ) -> Drive:
-        """audio: normalised features [T, 16, C]; spoken: expression [T, E] by sound; heard: imported coefficients [T, 64]; oracle
+        """audio: normalised features [T, 16, C]; lips: expression [T, E] by sound; heard: imported coefficients [T, 64]; oracle
         [T, E] and filmed [T, 6]: expression and eyes tracked in the test video."""
         s = self.config.signals
         eyes = filmed if filmed is not None else self.eyes[ping_pong(len(self.eyes), len(audio))] * (s.eyes == "loop")
-        if s.motion_source == "tracked" and oracle is not None:
-            expression = oracle
-        else:
-            expression = self._lips(subject, spoken, heard)
+        expression = oracle if lips is None else lips
+        assert expression is not None
+        if lips is not None:
             upper = upper_face(embedded_head().expression_names)
             expression[:, upper] = self._brows(len(audio)) if oracle is None else oracle[:, upper]
         return drive(subject.identity(), expression, audio, eyes, s, self.device, heard)
 
-    def _lips(self, subject: Subject, spoken: np.ndarray | None, heard: np.ndarray | None) -> np.ndarray:
-        """Expression [T, E] by sound, or from imported coefficients [T, 64], in the speaker's amplitude."""
-        if spoken is not None:
-            expression = spoken
-        elif self.imported is not None and heard is not None:
-            expression = self.imported.predict(heard)
-        else:
+    def _spoken(self, audio: np.ndarray, heard: Callable[[tuple[str, ...]], Heard]) -> np.ndarray:
+        """Expression [T, E] by a whole sound, in the speaker's amplitude: by its normalised features [T, 16, C], or heard."""
+        motion = self.motion
+        found = motion.predict(audio) if isinstance(motion, RidgeMotion) else motion.predict(heard(motion.names))
+        return self._amplified(found)
+
+    def _imported(self, subject: Subject) -> np.ndarray:
+        """Expression [T, E] of all frames by imported coefficients, in the speaker's amplitude."""
+        if self.imported is None:
             raise UserError(f"{subject.root} was trained before its motion was imported; train again")
+        whole = subject.imported_expression()
+        assert whole is not None
+        return self._amplified(self.imported.predict(whole))
+
+    def _amplified(self, expression: np.ndarray) -> np.ndarray:
+        """A whole clip's lips in the speaker's amplitude; on some of its frames alone the gain would be another."""
         return self.amplitude.restore(expression) if self.config.signals.amplitude == "own" else expression
 
     def _brows(self, count: int) -> np.ndarray:
