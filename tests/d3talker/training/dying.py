@@ -1,6 +1,6 @@
 """Run by test_killed.py in a process of its own: trains, is killed at a random moment of every stage, goes on, compares.
 
-    python dying.py adapt|pretrain OUT PERSON OTHER
+    python dying.py adapt|pretrain|motion OUT PERSON OTHER
 
 Children are forked from one process that has loaded everything but started no OpenMP thread, which a fork would not survive.
 """
@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 os.environ |= {"NUMBA_THREADING_LAYER": "workqueue", "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
@@ -22,8 +23,9 @@ import torch
 
 from d3talker import checkpoint
 from d3talker.config import MINI
+from d3talker.motion.options import NetworkConfig, TrainingConfig
 from d3talker.subject.layout import Subject
-from d3talker.training import adapt, loop, pretrain
+from d3talker.training import adapt, loop, motion, pretrain
 
 KILLS = 2  # in each stage
 CONFIG = replace(
@@ -48,24 +50,46 @@ def train_both(out: Path, people: list[Subject]) -> Path:
     return out / pretrain.CHECKPOINT
 
 
+def train_motion(out: Path, people: list[Subject]) -> Path:
+    """Train audio-to-motion networks on made-up speakers: lags, folds, and all speakers."""
+    sys.path.insert(0, str(Path(__file__).parents[2] / "helpers"))
+    from small_motion import speaker
+
+    config = TrainingConfig(
+        network=NetworkConfig(width=4, dilations=(1,)), inputs=("mel",), components=2, steps=60, batch=2, window=20, folds=2, seeds=3
+    )
+    motion.MotionTraining(config, [speaker(seed) for seed in (1, 2, 3)], out, 1).run()
+    return out / motion.CHECKPOINT
+
+
 WORK: dict[str, tuple[Callable[[Path, list[Subject]], Path], tuple[str, ...]]] = {
     "adapt": (train_one, adapt.Adaptation.stages), "pretrain": (train_both, pretrain.Pretraining.stages),
+    "motion": (train_motion, ("the first networks", "the middle", "the last")),
 }
 
 
 def dies_in(stage: str, draw: random.Random) -> None:
     """From now on this process is killed at a random moment: some steps into the stage, while it computes or saves."""
-    original, countdown, delay = loop.Loop._one_step, draw.randrange(4), draw.uniform(0, 0.05)
+    step, network, countdown, delay = loop.Loop._one_step, motion.train_network, draw.randrange(4), draw.uniform(0, 0.05)
 
-    def step(self: loop.Loop) -> str:
+    def count() -> None:
         nonlocal countdown
-        if self.stage == stage:
-            if countdown == 0:
-                threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
-            countdown -= 1
-        return original(self)
+        if countdown == 0:
+            threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        countdown -= 1
 
-    loop.Loop._one_step = step  # type: ignore[method-assign]
+    def counted_step(self: loop.Loop) -> str:
+        if self.stage == stage:
+            count()
+        return step(self)
+
+    def counted_network(*given: Any) -> Any:
+        nonlocal countdown
+        countdown = min(countdown, 0)  # a network is many steps, and there are few
+        count()
+        return network(*given)
+
+    loop.Loop._one_step, motion.train_network = counted_step, counted_network  # type: ignore[method-assign]
 
 
 def in_child(work: Callable[[], object]) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize(("kind", "stages"), [("adapt", 4), ("pretrain", 2)])
+@pytest.mark.parametrize(("kind", "stages"), [("adapt", 4), ("pretrain", 2), ("motion", 3)])
 def test_killed_in_every_stage(person: Path, other_person: Path, tmp_path: Path, kind: str, stages: int) -> None:
     command = [sys.executable, str(Path(__file__).with_name("dying.py")), kind, str(tmp_path), str(person), str(other_person)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
