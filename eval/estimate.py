@@ -103,7 +103,8 @@ class Estimator:
             schedule = record.job.config.get("schedule")
             if schedule and "train" in record.stages:
                 steps = sum(schedule[name] for name in ("face", "mouth", "fuse"))
-                found["step_s"].append(record.stages["train"].seconds / steps)
+                train = record.stages["train"]
+                found["step_s"].append((train.seconds if train.steps is None else train.steps) / steps)
                 found["run_bytes"].append(_size(self.store.run(record.job)))
             found["frame_bytes"].append(_size(self.store.predictions(record.job), FRAMES) / frames)
         values = {name: median(own) for name, rates in found.items() if (own := [rate for rate in rates if rate])}

@@ -44,8 +44,6 @@ class EvaluateConfig:
     """Fetch weights that are missing, with a checksum."""
     device: str = "cpu"
     """Where networks run: cpu or cuda."""
-    seed: int = 0
-    """Seed of the bootstrap intervals."""
     json: bool = False
     """Print JSON, with per-frame values, instead of a table."""
     out: Path | None = None
@@ -84,7 +82,7 @@ def evaluate(config: EvaluateConfig, names: tuple[str, ...]) -> dict[str, Metric
         if path is not None and path.is_dir() and not is_predictions(path):
             raise UserError(f"{path} is a folder without a manifest; make one with: d3talker import")
     options: dict[str, Any] = {
-        "weights": config.weights, "download": config.download, "device": config.device, "seed": config.seed,
+        "weights": config.weights, "download": config.download, "device": config.device,
         "audio": read_audio(config.audio) if config.audio is not None else None,
     }  # fmt: skip
     ours = Predictions(config.predictions) if is_predictions(config.predictions) else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from d3talker.errors import UserError
 from d3talker.files import read_json, write_json
@@ -146,9 +146,7 @@ class Harness:
         run, seed = self.store.run(task.job), training_seed(training_key(task.job))
         stage = self._learn(run, lambda: self.stages.train(task, run, seed, general))
         outcome.stages["train"] = stage
-        outcome.metrics["train_time"] = MetricResult(
-            value=stage.seconds, extra={"exclusive": stage.exclusive, "device": read_json(run / NOTE)["device"]}
-        )
+        outcome.metrics["train_time"] = _training_time(stage, read_json(run / NOTE)["device"])
         if (run / "log.json").exists():
             outcome.artifacts["log"] = self.store.relative(run / "log.json")
 
@@ -162,7 +160,10 @@ class Harness:
         return run
 
     def _learn(self, run: Path, work: Callable[[], float]) -> Stage:
-        """Train in `run`.  Its note says whether every session of the training had the machine for itself."""
+        """Train in `run`.  Its note says whether every session of the training had the machine for itself, and its wall clock.
+
+        A session that was killed could not write how long it took: then the wall clock is not known.
+        """
         sweep_up(run)
         path, device = run / NOTE, describe_once(self.device).device
         try:
@@ -170,15 +171,21 @@ class Harness:
         except UserError:
             note = {}
         if "seconds" in note and work() == note["seconds"]:
-            return Stage(seconds=note["seconds"], exclusive=note["exclusive"], cached=True)
+            return _stage(note, cached=True)
         # a run without a note, or made anew because it was damaged, has a session of which nothing is known
         known = note.get("exclusive", not any(run.glob("*"))) if "seconds" not in note else False
-        note = {"exclusive": known and self._quiet(), "device": device}
+        before = note.get("wall", None if any(run.glob("*")) else 0.0) if "seconds" not in note else None
+        note = {"exclusive": known and self._quiet(), "device": device, "wall": None}
         write_json(path, note)
-        seconds = work()
-        note |= {"exclusive": note["exclusive"] and self._quiet(), "seconds": seconds}
-        write_json(path, note)
-        return Stage(seconds=seconds, exclusive=note["exclusive"])
+        began = time.perf_counter()
+        try:
+            seconds = work()
+            note |= {"exclusive": note["exclusive"] and self._quiet(), "seconds": seconds}
+        finally:  # an interrupted session tells its time, too
+            if before is not None:
+                note["wall"] = before + time.perf_counter() - began
+            write_json(path, note)
+        return _stage(note)
 
     def _speed(self, task: Task, run: Path, outcome: Outcome) -> None:
         """FPS, once a job; measured again when it was measured beside other work and can now be measured alone."""
@@ -242,6 +249,22 @@ def raise_if_full(error: Exception, folder: Path) -> None:
         raise error
     if "No space left on device" in str(error):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
+
+
+def _stage(note: dict[str, Any], cached: bool = False) -> Stage:
+    """A training's note as a stage: its wall clock, or its steps alone where that is not known."""
+    wall, steps = note.get("wall"), note["seconds"]
+    seconds = steps if wall is None else wall
+    return Stage(seconds=seconds, steps=steps, wall=wall is not None, exclusive=note["exclusive"], cached=cached)
+
+
+def _training_time(stage: Stage, device: str) -> MetricResult:
+    """Wall clock from the call to the finished training, loading and saving included; the steps alone stand beside it."""
+    facts = {"exclusive": stage.exclusive, "device": device, "steps_s": stage.steps}
+    if not stage.wall:
+        reason = f"the training was killed and went on, so its wall clock is not known; its steps took {stage.steps:.0f} s"
+        return MetricResult(value=None, reason=reason, extra=facts)
+    return MetricResult(value=stage.seconds, extra=facts)
 
 
 def _foreign_times(out: Path, outcome: Outcome) -> None:

@@ -1,136 +1,198 @@
-"""How sure a number is: block bootstrap over frames, paired differences, and marks for the best of a column."""
+"""How sure a number is: a clip's frames, a method's runs, a benchmark's people, and Holm's correction for many questions.
+
+docs/statistics.md says why these estimators, and what their intervals covered in simulations.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Literal
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.stats import t
 
 from d3talker.errors import UserError
 
-BLOCK = 25  # frames: one second, beyond which frame scores of a talking head hardly correlate
-DRAWS = 2000
 LEVEL = 0.95
-Mark = Literal["", "best", "second"]
+FEWEST = 8  # frames
+PIECE, PIECES = 5, 8  # frames whose mean counts as one value; a short clip is cut into at least PIECES
+COSINES = 6  # of the residuals' slow variation; also the degrees of freedom
+MEMORY = 0.95  # the most that is believed of the correlation of neighbouring pieces
+BLOCK = 10  # frames that a jackknife leaves out at once
+Basis = Literal["frames", "runs", "people"]
+Runs = Mapping[str, Sequence[np.ndarray]]
+"""subject -> for each run (seed) its values [T], NaN where unmeasured; [1] where a clip has one value alone."""
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Mean of a - b over subjects and frames, its bootstrap interval, and whether that leaves 0 out."""
+class Estimate:
+    """A mean with its standard error and degrees of freedom (Student's t).
+
+    basis: what was drawn.  "frames": one run (or one pair of runs) on one clip, so it speaks of these runs alone; "runs":
+    frames and seeds of one person; "people": the subjects' means.
+    """
 
     mean: float
-    low: float
-    high: float
+    error: float
+    freedom: float
+    basis: Basis
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval."""
+        half = float(t.ppf((1 + LEVEL) / 2, self.freedom)) * self.error
+        return self.mean - half, self.mean + half
+
+    @property
+    def p(self) -> float:
+        """Two-sided probability of a mean this far from 0, were the truth 0."""
+        if self.error == 0:
+            return float(self.mean == 0)
+        return float(2 * t.sf(abs(self.mean) / self.error, self.freedom))
 
     @property
     def significant(self) -> bool:
         """Whether the interval lies wholly on one side of 0."""
-        return self.low > 0 or self.high < 0
+        return self.p < 1 - LEVEL
 
 
-def block_indices(n: int, draws: int, rng: np.random.Generator, block: int = BLOCK) -> np.ndarray:
-    """Circular block bootstrap (Politis and Romano 1992): int [draws, n], runs of consecutive frame numbers.
+def of_frames(values: np.ndarray) -> Estimate | None:
+    """Mean of one clip's per-frame values [T], which correlate in time; None where fewer than 8 have a value.
 
-    Clips under four blocks are cut into quarters, so that there is something to draw from.
+    Means of five frames are freed of their memory by a first-order autoregression whose coefficient is corrected for its bias
+    (Kendall 1954); what is left varies as its first six cosines do (Andrews and Monahan 1992; Lazarus et al. 2018).
     """
-    block = _block(n, block)
-    starts = rng.integers(0, n, size=(draws, -(-n // block)))
-    return ((starts[..., None] + np.arange(block)) % n).reshape(draws, -1)[:, :n]
-
-
-def bootstrap(
-    n: int, statistic: Callable[[np.ndarray], float], seed: int = 0, draws: int = DRAWS
-) -> tuple[float, float] | None:
-    """95 % interval of `statistic` (of an index array [n] into frames) over block resamples.
-
-    None under 8 frames, or where the statistic is undefined on more than one resample in twenty.
-    """
-    if n < 8:
-        return None
-    indices = block_indices(n, draws, np.random.default_rng(seed))
-    values = np.array([statistic(index) for index in indices])
-    values = values[np.isfinite(values)]
-    return _interval(values, n) if len(values) >= 0.95 * draws else None
-
-
-def mean_interval(values: np.ndarray, seed: int = 0) -> tuple[float, float] | None:
-    """95 % interval of the mean of per-frame values [T]; NaN frames stay in their blocks and count for nothing."""
     values = np.asarray(values, np.float64)
     seen = np.isfinite(values)
-    if seen.sum() < 8:
+    if seen.sum() < FEWEST:
         return None
-    filled = np.where(seen, values, 0.0)
-    indices = block_indices(len(values), DRAWS, np.random.default_rng(seed))
-    with np.errstate(invalid="ignore"):
-        means = filled[indices].sum(1) / seen[indices].sum(1)
-    return _interval(means[np.isfinite(means)], len(values))
+    mean = float(values[seen].mean())
+    piece = max(1, min(PIECE, len(values) // PIECES))
+    padded = -len(values) % piece
+    centred = np.pad(np.where(seen, values - mean, 0.0), (0, padded)).reshape(-1, piece).sum(1)  # unseen frames weigh nothing
+    error = (_long_run_variance(centred) * len(centred)) ** 0.5 / seen.sum()
+    return Estimate(mean, float(error), COSINES, "frames")
 
 
-def paired_difference(
-    a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray], seed: int = 0, draws: int = DRAWS
-) -> Difference:
-    """Mean difference a - b with its 95 % interval: subjects are resampled, then blocks of frames within each.
+def of_people(means: Sequence[float]) -> Estimate | None:
+    """Mean over people: Student's t, the people being the unit; None for fewer than two."""
+    values = np.asarray(means, np.float64)
+    if len(values) < 2:
+        return None
+    return Estimate(float(values.mean()), float(values.std(ddof=1) / len(values) ** 0.5), len(values) - 1, "people")
 
-    a, b: subject -> per-frame values [T], NaN where unmeasured; a frame counts where both have a value.
+
+def mean_over(runs: Runs) -> Estimate | None:
+    """Mean of a method: people where there are two, else frames and, from two seeds on, runs; None where neither tells.
+
+    Raises UserError where a subject has no value, or clips of different lengths.
+    """
+    return _combine({subject: (_stack(subject, own), None) for subject, own in runs.items()})
+
+
+def paired_difference(a: Runs, b: Runs) -> Estimate | None:
+    """Mean of a - b over subjects, on the frames for which all runs of both sides have a value; None where nothing tells.
+
     Raises UserError when subjects or lengths differ, or a subject has no common frame.
     """
     if set(a) != set(b) or not a:
         raise UserError(f"a paired comparison needs the same subjects on both sides, not {sorted(a)} and {sorted(b)}")
-    gaps = []
-    for name in sorted(a):
-        left, right = np.asarray(a[name], np.float64), np.asarray(b[name], np.float64)
-        if left.shape != right.shape:
-            raise UserError(f"{name} has {len(left)} frames on one side, {len(right)} on the other; score equal clips")
-        gap = left - right
-        if not np.isfinite(gap).any():
-            raise UserError(f"{name} has no frame with a value on both sides; leave the subject out on both")
-        gaps.append(gap)
-    rng = np.random.default_rng(seed)
-    resampled = np.stack([_resampled_means(gap, draws, rng) for gap in gaps], 1)  # [draws, subjects]
-    chosen = rng.integers(0, len(gaps), size=(draws, len(gaps)))
-    means = np.take_along_axis(resampled, chosen, 1).mean(1)
-    shortest = min(len(gap) for gap in gaps)
-    return Difference(fmean(float(np.nanmean(gap)) for gap in gaps), *_interval(means, shortest))
+    pairs = {}
+    for subject in sorted(a):
+        left, right = _stack(subject, a[subject]), _stack(subject, b[subject])
+        if left.shape[1] != right.shape[1]:
+            raise UserError(
+                f"{subject} has {left.shape[1]} frames on one side, {right.shape[1]} on the other; score equal clips"
+            )
+        pairs[subject] = left, right
+    return _combine(pairs)  # type: ignore[arg-type]
 
 
-def marks(values: Mapping[str, float | None], higher_is_better: bool | None, digits: int = 3) -> dict[str, Mark]:
-    """Best and second best of a column, judged on the digits shown; what rounds alike shares a mark.
+def common_frames(rows: Sequence[Runs]) -> list[dict[str, list[np.ndarray]]]:
+    """The same runs, with NaN in every frame that any of them lacks.  All must have the same subjects and lengths."""
+    seen = {
+        subject: np.isfinite(np.stack([run for row in rows for run in row[subject]])).all(0) for subject in rows[0]
+    }
+    return [{s: [np.where(seen[s], run, np.nan) for run in own] for s, own in row.items()} for row in rows]
 
-    Nothing is marked without a direction, and fewer than two values are no ranking.
+
+def jackknife(n: int, statistic: Callable[[np.ndarray], float]) -> np.ndarray | None:
+    """Pseudo-values of `statistic` (of an index array into n frames), for `of_frames`: blocks of ten frames left out in turn.
+
+    Whatever the statistic fits (lag, regression) is fitted anew each time.  None for fewer than eight blocks, or where it is
+    undefined without one of them.
     """
-    shown = {name: round(value, digits) for name, value in values.items() if value is not None}
-    result: dict[str, Mark] = dict.fromkeys(values, "")
-    if higher_is_better is None or len(shown) < 2:
-        return result
-    order = sorted(set(shown.values()), reverse=higher_is_better)
-    for name, value in shown.items():
-        if value == order[0]:
-            result[name] = "best"
-        elif value == order[1] and sum(v == order[0] for v in shown.values()) == 1:
-            result[name] = "second"
-    return result
+    blocks = np.array_split(np.arange(n), n // BLOCK) if n >= FEWEST * BLOCK else []
+    if not blocks:
+        return None
+    whole, count = statistic(np.arange(n)), len(blocks)
+    without = np.array([statistic(np.delete(np.arange(n), block)) for block in blocks])
+    values = count * whole - (count - 1) * without
+    return values if np.isfinite(values).all() else None
 
 
-def _resampled_means(values: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
-    seen = np.isfinite(values)
-    indices = block_indices(len(values), draws, rng)
-    count = seen[indices].sum(1)
-    # A resample that met unmeasured frames alone says nothing; the subject's mean stands in.
-    means = np.where(seen, values, 0.0)[indices].sum(1) / np.maximum(count, 1)
-    return np.where(count > 0, means, np.nanmean(values))
+def holm(p: Sequence[float]) -> list[bool]:
+    """Which of several questions are answered, with at most a 5 % chance of any false answer among them (Holm 1979)."""
+    order = np.argsort(p, kind="stable")
+    answered = [False] * len(p)
+    for rank, i in enumerate(order.tolist()):
+        if p[i] >= (1 - LEVEL) / (len(p) - rank):
+            break
+        answered[i] = True
+    return answered
 
 
-def _block(n: int, block: int = BLOCK) -> int:
-    return max(1, min(block, n // 4))
+def within(interval: tuple[float, float], limits: tuple[float | None, float | None]) -> tuple[float, float]:
+    """An interval cut where the metric's range ends."""
+    low, high = np.clip(interval, *limits).tolist()
+    return low, high
 
 
-def _interval(values: np.ndarray, n: int) -> tuple[float, float]:
-    """95 % percentiles of bootstrap values, spread as Student's t asks with so few blocks (Hesterberg 2015, 4.4)."""
-    blocks = n / _block(n)
-    spread = t.ppf((1 + LEVEL) / 2, blocks - 1) / norm.ppf((1 + LEVEL) / 2) * (blocks / (blocks - 1)) ** 0.5
-    low, middle, high = np.quantile(values, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2])
-    return float(middle + spread * (low - middle)), float(middle + spread * (high - middle))
+def _combine(sides: Mapping[str, tuple[np.ndarray, np.ndarray | None]]) -> Estimate | None:
+    """subject -> runs [S, T] of one side, or of two whose difference is asked for."""
+    gaps, spreads = [], []
+    for subject, pair in sides.items():
+        own = [side for side in pair if side is not None]
+        seen = np.isfinite(np.concatenate(own)).all(0)
+        if not seen.any():
+            raise UserError(f"{subject} has no frame with a value in every run; leave the subject out")
+        gap = own[0].mean(0) - (own[1].mean(0) if len(own) > 1 else 0.0)
+        gaps.append(np.where(seen, gap, np.nan))
+        spreads.append([side[:, seen].mean(1) for side in own])
+    if len(gaps) > 1:
+        return of_people([float(np.nanmean(gap)) for gap in gaps])
+    frames = of_frames(gaps[0]) if gaps else None
+    return _with_runs(frames, spreads[0]) if frames else None
+
+
+def _with_runs(frames: Estimate, sides: Sequence[np.ndarray]) -> Estimate:
+    """Add what differs from run to run (one spread for both sides), with Satterthwaite's degrees of freedom."""
+    freedom = sum(len(means) - 1 for means in sides)
+    if freedom == 0:
+        return frames
+    variance = sum(float(((means - means.mean()) ** 2).sum()) for means in sides) / freedom
+    variance *= sum(1 / len(means) for means in sides)
+    total = frames.error**2 + variance
+    parts = frames.error**4 / frames.freedom + variance**2 / freedom
+    return Estimate(frames.mean, total**0.5, total**2 / parts if parts else frames.freedom, "runs")
+
+
+def _stack(subject: str, runs: Sequence[np.ndarray]) -> np.ndarray:
+    arrays = [np.asarray(run, np.float64) for run in runs]
+    if not arrays or len({array.shape for array in arrays}) > 1:
+        raise UserError(f"{subject} has runs of {sorted({len(array) for array in arrays})} frames; score equal clips")
+    return np.stack(arrays)
+
+
+def _long_run_variance(x: np.ndarray) -> float:
+    """n times the variance of the mean of a series [n] of mean 0 that remembers."""
+    n, power = len(x), float(x @ x)
+    if power <= 1e-24:
+        return 0.0
+    memory = float(x[1:] @ x[:-1]) / power
+    memory = min(max(memory + (1 + 3 * memory) / n, 0.0), MEMORY)
+    rest = x[1:] - memory * x[:-1]
+    times = (np.arange(len(rest)) + 0.5) / len(rest)
+    waves = np.cos(np.pi * np.outer(np.arange(1, COSINES + 1), times)) * (2 / len(rest)) ** 0.5
+    return float(((waves @ rest) ** 2).mean()) / (1 - memory) ** 2

@@ -1,6 +1,6 @@
-"""The protocol d3-v1: which frames of a subject are trained on, and which are tested.  The metrics' rules are their own.
+"""The protocol d3-v2: which frames of a subject are trained on, and which are tested.  The metrics' rules are their own.
 
-Its version changes whenever a number could change.
+Its version changes whenever a number could change; docs/protocol.md says what did.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MIN_TRAIN_FRAMES = 25
 class Protocol:
     """Rules of one comparison; see docs/protocol.md."""
 
-    name: str = "d3-v1"
+    name: str = "d3-v2"
     fps: int = FPS
     test_frames: int = 300
 

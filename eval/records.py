@@ -11,7 +11,11 @@ from d3talker.errors import UserError
 from d3talker.files import read_json, sha256_json, write_json
 from eval.metrics.result import MetricResult
 
-SCHEMA = 1
+SCHEMA = 2
+OLDER = (
+    "{path} has record schema {schema}, whose intervals, FPS, training time and AV correlation meant something else; this d3talker "
+    "reads schema {now}: run the same `d3talker bench` again, trainings are kept"
+)
 
 
 class Job(BaseModel):
@@ -43,12 +47,17 @@ class Job(BaseModel):
 
 
 class Stage(BaseModel):
-    """Wall-clock seconds of one stage, and whether nothing else ran meanwhile."""
+    """Wall-clock seconds of one stage, and whether nothing else ran meanwhile.
+
+    steps: seconds of a training's steps alone.  wall: False where `seconds` are those, the wall clock being lost.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     seconds: float
     exclusive: bool
     cached: bool = False
+    steps: float | None = None
+    wall: bool = True
 
 
 class Environment(BaseModel):
@@ -101,14 +110,15 @@ def write_record(path: Path | str, record: Record) -> None:
 def read_record(path: Path | str) -> Record:
     """Read and validate a record.  Raises UserError naming the file and the first fault."""
     value = read_json(path)
+    schema = value.get("schema_version") if isinstance(value, dict) else None
+    if isinstance(schema, int) and schema != SCHEMA:
+        raise UserError(OLDER.format(path=path, schema=schema, now=SCHEMA))
     try:
         record = Record.model_validate(value)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "record"
         raise UserError(f"{path} is not a valid record ({where}: {first['msg']}); delete it and run the job again") from None
-    if record.schema_version != SCHEMA:
-        raise UserError(f"{path} has record schema {record.schema_version}, this d3talker reads {SCHEMA}")
     if record.key != record.job.key:
         raise UserError(f"{path} was altered: its key does not fit its job; delete it and run the job again")
     return record

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -115,7 +114,7 @@ class ModelStages:
         if trained.refiner is not None:
             stages["refine"] = lambda _, picture: trained.refine(picture)
         seconds = time_stages(stages, len(some), cuda=trained.device.type == "cuda")
-        without = 1 / statistics.median(seconds[coarse])
+        without = len(some) / sum(seconds[coarse])
         return stages_fps(seconds, exclusive, without_refiner=without, audio_to_motion_and_pncc_s=driving)
 
     def score(self, task: Task, predictions: Path, reference: Path, metrics: Sequence[str]) -> dict[str, MetricResult]:

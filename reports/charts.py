@@ -147,9 +147,9 @@ def measured_first(rows: Sequence[Row]) -> list[Row]:
 
 
 def bounds(cell: Cell) -> tuple[float, float]:
-    """The ends of a cell's spread: one sd over seeds, else its interval, else the value itself."""
+    """The ends of a cell's spread: its interval, else one sd over seeds, else the value itself."""
     assert cell.value is not None
-    if cell.sd is not None:
+    if cell.interval is None and cell.sd is not None:
         return cell.value - cell.sd, cell.value + cell.sd
     return cell.interval or (cell.value, cell.value)
 

@@ -21,6 +21,7 @@ PSNR = _column("psnr", VISUAL)
 SSIM = _column("ssim", VISUAL)
 LPIPS = _column("lpips_alex", VISUAL)
 LMD = _column("lmd_dlib", LIPS, printed="lmd")
+LMD_FAN = _column("lmd_fan", LIPS, printed="lmd")
 SYNC_C = _column("sync_c", LIPS)
 SYNC_D = _column("sync_d", LIPS)
 AVC = _column("avc_r", LIPS)
@@ -29,9 +30,13 @@ AMPLITUDE = _column("aperture_ratio", LIPS)
 CLOSURE = _column("closure_recall", LIPS)
 TIME = Column(
     "train_time", "train_time", "Training time", COST, "down", 0, "s",
-    definition="Wall clock of the adaptation to a subject, measured while nothing else ran.",
+    definition="Wall clock of the adaptation to a subject, loading and saving included, while nothing else ran; its steps alone "
+    "stand in the record.",
 )
-FPS = Column("fps", "fps", "FPS", COST, "up", 1, definition="Frames per second, batch 1, synchronised, after warm-up.")
+FPS = Column(
+    "fps", "fps", "FPS", COST, "up", 1,
+    definition="Frames over the seconds they took, batch 1, synchronised, after warm-up; harmonic mean over people.",
+)
 
 QUALITY = (PSNR, SSIM, LPIPS, LMD, SYNC_C, SYNC_D)
 OPTIONAL = (AVC, APERTURE, AMPLITUDE, CLOSURE)

@@ -16,7 +16,7 @@ from d3talker.errors import UserError
 from d3talker.files import atomic_folder, sha256_json, write_json, write_text
 from d3talker.predictions import Predictions
 from d3talker.version import __version__
-from eval.compare import Scores, Versus, over_seeds, versus
+from eval.compare import Scores, Versus, versus
 from eval.metrics.registry import METRICS
 from eval.metrics.result import MetricResult
 from eval.records import Job, Record
@@ -47,6 +47,8 @@ class CompareConfig:
     """Which protocol to compare under, when the results hold more than one."""
     metrics: tuple[str, ...] = ()
     """What is compared; by default whatever the results hold."""
+    margin: tuple[str, ...] = ()
+    """METRIC=VALUE, as in psnr=0.1: a difference that surely is smaller counts as equivalent. Without, nothing does."""
     weights: Path | None = None
     """Folder with metric weights (LPIPS, SyncNet)."""
     videos: bool = True
@@ -67,14 +69,8 @@ class Rival:
 
     @property
     def scores(self) -> Scores:
-        """Its metrics by subject, the mean over seeds."""
-        return {
-            subject: {
-                name: over_seeds([r.metrics[name] for r in own])
-                for name in own[0].metrics if all(name in r.metrics for r in own)
-            }
-            for subject, own in self.records.items()
-        }
+        """Its metrics by subject, one run a seed."""
+        return {subject: [record.metrics for record in own] for subject, own in self.records.items()}
 
 
 def run(config: CompareConfig) -> int:
@@ -89,8 +85,14 @@ def run(config: CompareConfig) -> int:
     references = {subject: _reference(results, subject) for subject in mine}
     wanted = list(config.metrics) or _measured(rivals)
     scores = {s: _score(clip, references[s], wanted, config.weights) for s, clip in mine.items()}
-    table = {rival: [versus(metric, scores, rival.scores) for metric in wanted] for rival in rivals}
-    remarks = {rival.name: differences(mine, rival) for rival in rivals}
+    margins = read_margins(config.margin, wanted)
+    unequal = {rival.name: differences(mine, rival) for rival in rivals}
+    runs = {subject: [found] for subject, found in scores.items()}
+    table = {
+        rival: [versus(m, runs, rival.scores, margins.get(m), "; ".join(unequal[rival.name])) for m in wanted]
+        for rival in rivals
+    }
+    remarks = {rival.name: [*unequal[rival.name], *run_remarks(rival)] for rival in rivals}
     facts = [f"protocol {results.protocol}", f"{budget:g} s of training video", "subjects: " + ", ".join(sorted(mine))]
     named = {rival.title: rows for rival, rows in table.items()}
     text = to_markdown(name, named, {r.title: remarks[r.name] for r in rivals}, facts)
@@ -166,6 +168,36 @@ def differences(mine: Mapping[str, Predictions], rival: Rival) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def run_remarks(rival: Rival) -> list[str]:
+    """How many runs stand behind a comparison: mine is one for each subject."""
+    seeds = {subject: sorted(record.job.seed for record in own) for subject, own in rival.records.items()}
+    if rival.floor:
+        return []
+    same = len({tuple(found) for found in seeds.values()}) == 1
+    told = ", ".join(map(str, next(iter(seeds.values())))) if same else "; ".join(
+        f"{', '.join(map(str, found))} ({subject})" for subject, found in seeds.items()
+    )
+    one = {len(found) for found in seeds.values()} == {1}
+    if one and len(seeds) == 1:
+        return [f"one run of mine against seed {told}: this compares these two runs, not the methods"]
+    return [f"one run of mine a subject against theirs of the seeds {told}"]
+
+
+def read_margins(arguments: Sequence[str], metrics: Sequence[str]) -> dict[str, float]:
+    """METRIC=VALUE arguments.  Raises UserError for another metric than those compared, and for a value that is not above 0."""
+    margins: dict[str, float] = {}
+    for argument in arguments:
+        name, _, text = argument.partition("=")
+        try:
+            value = float(text)
+        except ValueError:
+            value = 0.0
+        if name not in metrics or not 0 < value < float("inf"):
+            raise UserError(f"--margin {argument} is not METRIC=VALUE with a compared metric and a value above 0, as in psnr=0.1")
+        margins[name] = value
+    return margins
+
+
 def _reference(results: Results, subject: str) -> Predictions:
     for record in results.records:
         if record.job.subject == subject and record.job.setting == "self":
@@ -223,8 +255,14 @@ def _video(
     write_side_by_side(path, clips, titles, reference.audio())
 
 
+def _plain(row: Versus) -> dict[str, Any]:
+    gap = row.difference
+    return asdict(row) | ({"difference": asdict(gap) | {"interval": gap.interval, "p": gap.p}} if gap else {})
+
+
 def _document(
-    name: str, mine: Mapping[str, Predictions], scores: Scores, table: Mapping[Rival, Sequence[Versus]],
+    name: str, mine: Mapping[str, Predictions], scores: Mapping[str, Mapping[str, MetricResult]],
+    table: Mapping[Rival, Sequence[Versus]],
     remarks: Mapping[str, Sequence[str]], facts: Sequence[str],
 ) -> dict[str, Any]:
     return {
@@ -233,7 +271,7 @@ def _document(
         "scores": {s: {m: r.model_dump(mode="json") for m, r in own.items()} for s, own in scores.items()},
         "against": {
             rival.name: {
-                "remarks": list(remarks[rival.name]), "metrics": [asdict(row) for row in rows],
+                "remarks": list(remarks[rival.name]), "metrics": [_plain(row) for row in rows],
                 "records": {s: [r.key for r in own] for s, own in rival.records.items()},
             }
             for rival, rows in table.items()

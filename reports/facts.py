@@ -22,6 +22,25 @@ def kind_remarks(own: Sequence[Record], everyone: Sequence[Record]) -> list[str]
     return remarks
 
 
+def seed_remarks(own: Sequence[Record], rows: Sequence[Sequence[Record]]) -> list[str]:
+    """The seeds of a row whose people have unequal ones, or other ones than most rows."""
+    seeds = _seeds(own)
+    usual = mode([found for row in rows if row for found in set(_seeds(row).values())] or [()])
+    if not seeds or set(seeds.values()) == {usual}:
+        return []
+    if len(set(seeds.values())) == 1:
+        return [f"seeds: {', '.join(map(str, next(iter(seeds.values()))))}; most rows: {', '.join(map(str, usual))}"]
+    return ["seeds: " + "; ".join(f"{', '.join(map(str, found))} ({subject})" for subject, found in sorted(seeds.items()))]
+
+
+def _seeds(records: Iterable[Record]) -> dict[str, tuple[int, ...]]:
+    found: dict[str, set[int]] = {}
+    for record in records:
+        if record.status == "ok":
+            found.setdefault(record.job.subject, set()).add(record.job.seed)
+    return {subject: tuple(sorted(seeds)) for subject, seeds in found.items()}
+
+
 def _usual(records: Sequence[Record]) -> tuple[str, str, str]:
     """The torso mode, losslessness and size of most records."""
     every = [kinds([record]) for record in records]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from eval.intervals import Mark
-
 LEGEND = "Measured value, then the published one in brackets; rows in italics are published only; - is not measured."
+Mark = Literal["", "best", "second"]
 Standing = Literal["measured", "published", "floor", "reference"]
 
 
@@ -39,7 +38,7 @@ class Column:
 class Cell:
     """One number.  value is None for what was not measured; then a note (an index into Grid.notes) says why.
 
-    sd: over seeds.  interval: 95 % bootstrap.  published: the number in print.  records: keys of the records behind it.
+    sd: over seeds.  interval: 95 %.  published: the number in print.  records: keys of the records behind it.
     """
 
     value: float | None = None
@@ -131,11 +130,11 @@ def duration(seconds: float) -> str:
 
 
 def spread(cell: Cell, column: Column) -> str:
-    """"± 0.031" over seeds, else "29.1–30.2" for the interval, else nothing."""
+    """"29.1–30.2" for the interval, else "± 0.031" over seeds, else nothing."""
     if cell.value is None:
         return ""
-    if cell.sd is not None:
-        return f"± {number(cell.sd, column)}"
     if cell.interval is not None and cell.interval[0] < cell.interval[1]:
         return f"{number(cell.interval[0], column)}–{number(cell.interval[1], column)}"
+    if cell.sd is not None:
+        return f"± {number(cell.sd, column)}"
     return ""

@@ -7,12 +7,22 @@ from dataclasses import dataclass, replace
 
 from baselines.spec import MethodSpec, Published
 from eval.records import Record
+from eval.series import FPS
 from reports.aggregate import Measured, measure
 from reports.columns import COSTS
-from reports.facts import facts, kind_remarks, kinds, timed_on
+from reports.facts import facts, kind_remarks, kinds, seed_remarks, timed_on
 from reports.grid import LEGEND, Cell, Column, Grid, Notes, Row, Standing
 from reports.load import Results
 from reports.rank import TESTED, Entry, rank
+
+TWO_RUNS = (
+    "One seed and one person: intervals and marks tell these runs on this clip apart, not the methods."
+    " Other seeds can turn them round."
+)
+OTHER_LANDMARKS = (
+    "the published LMD is of FAN's landmarks (as in InsTaG and TalkingGaussian), ours of dlib's: the two do not compare; lmd_fan "
+    "does (extra fan), and how far apart they lie was not measured here"
+)
 
 
 @dataclass(frozen=True)
@@ -76,8 +86,15 @@ def build(table: Table, results: Results) -> Grid:
     ranked = any(cell.mark for row in rows for cell in row.cells)
     return Grid(
         table.name, table.title, table.caption, table.heads, table.columns, tuple(rows),
-        facts(table.records, results), tuple(notes.texts), legend=f"{LEGEND} {TESTED}" if ranked else LEGEND,
+        facts(table.records, results), tuple(notes.texts),
+        legend=" ".join([LEGEND, *([TESTED] if ranked else []), *([TWO_RUNS] if _single(table) else [])]),
     )
+
+
+def _single(table: Table) -> bool:
+    """Whether a measured row of the table is one run of one person."""
+    rows = [line for line in table.lines if line.standing == "measured"]
+    return len(table.subjects) == 1 and any(len({record.job.seed for record in line.records}) == 1 for line in rows)
 
 
 def _mark(table: Table, rows: Sequence[Row], measured: Sequence[Sequence[Measured]]) -> list[Row]:
@@ -85,11 +102,10 @@ def _mark(table: Table, rows: Sequence[Row], measured: Sequence[Sequence[Measure
     marked = [list(row.cells) for row in rows]
     for i, column in enumerate(table.columns):
         entries = [
-            Entry(line.name, _group(line, column), value, own[i].frames)
-            for line, own in zip(table.lines, measured)
-            if line.standing == "measured" and (value := own[i].value) is not None
+            Entry(line.name, _group(line, column), own[i].runs, own[i].detected)
+            for line, own in zip(table.lines, measured) if line.standing == "measured"
         ]
-        found = rank(entries, column.better == "up", column.digits) if column.better else {}
+        found = rank(entries, column.better == "up" and column.metric != FPS) if column.better else {}
         for line, cells in zip(table.lines, marked):
             cells[i] = replace(cells[i], mark=found.get(line.name, ""))
     return [replace(row, cells=tuple(cells)) for row, cells in zip(rows, marked)]
@@ -129,6 +145,8 @@ def _measure(line: Line, column: Column, subjects: Sequence[str]) -> Measured:
 def _row(line: Line, table: Table, measured: Sequence[Measured], notes: Notes) -> Row:
     marks = [*line.remarks, *dict.fromkeys(note for record in line.records for note in record.notes)]
     marks += kind_remarks(line.records, table.records)
+    if line.standing == "measured":
+        marks += seed_remarks(line.records, [own.records for own in table.lines if own.standing == "measured"])
     if line.standing == "published":
         budgets = sorted({printed.budget for printed in _printed(line, table)} - {line.budget})
         marks += [f"published for {budget:g} s of training video" for budget in budgets]
@@ -148,6 +166,8 @@ def _cell(line: Line, table: Table, column: Column, measured: Measured, notes: N
     numbers = [notes.add(text) for text in (*reasons, *measured.remarks)]
     if printed and printed.budget != line.budget and line.standing == "measured":
         numbers.append(notes.add(f"the published number is for {printed.budget:g} s of training video"))
+    if printed and column.metric == "lmd_dlib":
+        numbers.append(notes.add(OTHER_LANDMARKS))
     return Cell(
         measured.value, measured.sd, measured.interval, printed.value if printed else None, "", tuple(sorted(numbers)),
         measured.records,

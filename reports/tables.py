@@ -9,7 +9,7 @@ from baselines.spec import BUDGETS, TABLE_4_BUDGET, MethodSpec
 from d3talker.ablations import ABLATIONS, EXTENSIONS, ROWS, same_setting
 from d3talker.errors import UserError
 from eval.records import Record
-from reports.columns import EFFICIENCY, OPTIONAL, QUALITY, SYNC_C, SYNC_D
+from reports.columns import EFFICIENCY, LMD, LMD_FAN, OPTIONAL, QUALITY, SYNC_C, SYNC_D
 from reports.grid import Column
 from reports.lines import Line, Table
 from reports.load import Results
@@ -131,13 +131,18 @@ def _heard(column: Column, sound: str) -> Column:
 
 def quality(records: Iterable[Record], more: Sequence[Column] = ()) -> tuple[Column, ...]:
     """The paper's columns, ours where a record has them, then `more`."""
-    return (*QUALITY, *measured(records), *more)
+    optional = measured(records)
+    if LMD_FAN in optional:  # then the published LMD, which is FAN's, stands beside that
+        chosen = [replace(column, printed="none") if column is LMD else column for column in QUALITY]
+        chosen.insert(chosen.index(replace(LMD, printed="none")) + 1, LMD_FAN)
+        return (*chosen, *(column for column in optional if column is not LMD_FAN), *more)
+    return (*QUALITY, *optional, *more)
 
 
 def measured(records: Iterable[Record]) -> tuple[Column, ...]:
     """Our own columns where a record has a value."""
     found = {name for record in records for name, result in record.metrics.items() if result.value is not None}
-    return tuple(column for column in OPTIONAL if column.metric in found)
+    return tuple(column for column in (LMD_FAN, *OPTIONAL) if column.metric in found)
 
 
 def select(results: Results, setting: str) -> list[Record]:

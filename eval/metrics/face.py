@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from d3talker.audio.lag import correlation, estimate_lag
-from d3talker.errors import UserError
 from d3talker.subject.lips import eye_openness, lip_measures
-from eval.intervals import bootstrap
+from eval.intervals import jackknife, of_frames
 from eval.metrics.batches import Batch
 from eval.metrics.family import Context, Family, per_frame_result
+from eval.metrics.hearing import audio_visual
 from eval.metrics.lips import aperture_ratio, closure_recall, lmd, lmd_dtw, lmd_iod
 from eval.metrics.result import MetricResult
 
@@ -43,49 +42,32 @@ class Faces(Family):
         rates = {f"detected_{side}": float(np.isfinite(points[:, 0, 0]).mean()) for side, points in sides.items()}
         found: dict[str, MetricResult] = {}
         for name in self.names:
-            if name in ("avc_r", "avc_lag"):
-                found[name] = self._audio_visual(name, sides["predicted"], rates)
-            else:
+            if name not in ("avc_r", "avc_lag"):
                 found[name] = self._paired(name, sides["predicted"], sides["reference"], rates)
+        listening = [name for name in self.names if name in ("avc_r", "avc_lag")]
+        if listening:
+            assert self.context.audio is not None
+            found |= audio_visual(listening, self.context.audio, lip_measures(sides["predicted"]), rates)
         return found
 
     def _paired(self, name: str, predicted: np.ndarray, reference: np.ndarray, rates: dict[str, Any]) -> MetricResult:
-        seed = self.context.seed
         if not np.isfinite(predicted[:, 0, 0] + reference[:, 0, 0]).any():
             return MetricResult(value=None, reason=NO_FACE, extra=rates)
         kind = name.replace(f"_{self.backend}", "")
         if kind == "lmd":
-            return per_frame_result(lmd(predicted, reference, self.height), seed, NO_FACE, rates)
+            return per_frame_result(lmd(predicted, reference, self.height), NO_FACE, rates)
         if kind == "lmd_iod":
-            return per_frame_result(lmd_iod(predicted, reference), seed, NO_FACE, rates)
+            return per_frame_result(lmd_iod(predicted, reference), NO_FACE, rates)
         if kind == "lmd_dtw":
             return MetricResult(value=lmd_dtw(predicted, reference, self.height), extra=rates)
         if kind == "blink_f1":
             return blink_agreement(eye_openness(predicted), eye_openness(reference), rates)
         a, b = lip_measures(predicted)[:, 0], lip_measures(reference)[:, 0]
         if kind == "aperture_error":
-            return per_frame_result(np.abs(a - b), seed, NO_FACE, rates)
+            return per_frame_result(np.abs(a - b), NO_FACE, rates)
         if kind in MOVES:
-            return _moved(kind, a, b, seed, rates)
-        return _correlated(a, b, seed, rates)
-
-    def _audio_visual(self, name: str, points: np.ndarray, rates: dict[str, Any]) -> MetricResult:
-        assert self.context.audio is not None
-        try:
-            found = estimate_lag(self.context.audio, lip_measures(points))
-        except UserError as error:
-            return MetricResult(value=None, reason=str(error), extra=rates)
-        if np.ptp(found.curve) == 0:
-            return MetricResult(value=None, reason="sound or lips never change, so nothing correlates", extra=rates)
-        extra = {**rates, "trustworthy": found.trustworthy, "frames": len(found.actual), "lag": found.lag, "r": found.r}
-        if name == "avc_lag":
-            return MetricResult(value=found.lag, extra=extra)
-
-        def statistic(index: np.ndarray) -> float:
-            return correlation(found.predicted[index], found.actual[index])
-
-        interval = bootstrap(len(found.actual), statistic, self.context.seed)
-        return MetricResult(value=found.r, interval=interval, extra=extra)
+            return _moved(kind, a, b, rates)
+        return _correlated(a, b, rates)
 
 
 def blink_agreement(predicted: np.ndarray, reference: np.ndarray, extra: dict[str, Any]) -> MetricResult:
@@ -107,15 +89,15 @@ def blink_agreement(predicted: np.ndarray, reference: np.ndarray, extra: dict[st
     return MetricResult(value=2 * matched / (len(ours) + len(theirs)), extra={**extra, "matched": matched})
 
 
-def _moved(kind: str, a: np.ndarray, b: np.ndarray, seed: int, extra: dict[str, Any]) -> MetricResult:
-    """One of MOVES, with its interval over blocks of frames."""
+def _moved(kind: str, a: np.ndarray, b: np.ndarray, extra: dict[str, Any]) -> MetricResult:
+    """One of MOVES, with its interval by the jackknife."""
     value = MOVES[kind](a, b)
     if not np.isfinite(value):
         return MetricResult(value=None, reason="the reference's lips never move", extra=extra)
-    return MetricResult(value=value, interval=bootstrap(len(a), lambda rows: MOVES[kind](a[rows], b[rows]), seed), extra=extra)
+    return MetricResult(value=value, interval=_interval(len(a), lambda rows: MOVES[kind](a[rows], b[rows])), extra=extra)
 
 
-def _correlated(a: np.ndarray, b: np.ndarray, seed: int, extra: dict[str, Any]) -> MetricResult:
+def _correlated(a: np.ndarray, b: np.ndarray, extra: dict[str, Any]) -> MetricResult:
     seen = np.isfinite(a) & np.isfinite(b)
     a, b = a[seen], b[seen]
 
@@ -127,7 +109,14 @@ def _correlated(a: np.ndarray, b: np.ndarray, seed: int, extra: dict[str, Any]) 
     value = pearson(slice(None))
     if not np.isfinite(value):
         return MetricResult(value=None, reason="the lips of one side never move", extra=extra)
-    return MetricResult(value=value, interval=bootstrap(len(a), pearson, seed), extra=extra)
+    return MetricResult(value=value, interval=_interval(len(a), pearson), extra=extra)
+
+
+def _interval(n: int, statistic: Callable[[np.ndarray], float]) -> tuple[float, float] | None:
+    """95 % interval of a statistic of n frames."""
+    values = jackknife(n, statistic)
+    found = of_frames(values) if values is not None else None
+    return found.interval if found else None
 
 
 def _runs(shut: np.ndarray) -> list[tuple[int, int]]:

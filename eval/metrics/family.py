@@ -13,7 +13,7 @@ import numpy as np
 
 from d3talker.errors import UserError
 from d3talker.subject.landmarks import LandmarkDetector
-from eval.intervals import mean_interval
+from eval.intervals import of_frames
 from eval.metrics.batches import Batch
 from eval.metrics.result import MetricResult
 
@@ -38,7 +38,6 @@ class Context:
     weights: Path | None = None
     download: bool = False
     device: str = "cpu"
-    seed: int = 0
     known: Known = field(default_factory=dict)
     _detectors: dict[str, LandmarkDetector] = field(default_factory=dict)
 
@@ -108,20 +107,19 @@ class Regional(Family):
 
     def results(self) -> dict[str, MetricResult]:
         return {
-            name: per_frame_result(np.concatenate(values), self.context.seed, EMPTY, self.extra)
+            name: per_frame_result(np.concatenate(values), EMPTY, self.extra)
             for name, values in self.values.items()
         }
 
 
-def per_frame_result(
-    values: np.ndarray, seed: int, when_empty: str, extra: dict[str, Any] | None = None
-) -> MetricResult:
+def per_frame_result(values: np.ndarray, when_empty: str, extra: dict[str, Any] | None = None) -> MetricResult:
     """The mean of per-frame values [T] with its interval; NaN frames are None, and counted by who reads `per_frame`."""
     per_frame = [float(value) if np.isfinite(value) else None for value in values]
     if not np.isfinite(values).any():
         return MetricResult(value=None, reason=when_empty, per_frame=per_frame, extra=extra or {})
-    mean = float(np.nanmean(values))
-    return MetricResult(value=mean, per_frame=per_frame, interval=mean_interval(values, seed), extra=extra or {})
+    found = of_frames(values)
+    interval = found.interval if found else None
+    return MetricResult(value=float(np.nanmean(values)), per_frame=per_frame, interval=interval, extra=extra or {})
 
 
 def mouth_box(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -54,5 +54,5 @@ class Identity(Family):
         # dlib calls two faces the same person below a Euclidean distance of 0.6
         extra = {"euclidean": float(np.mean(self.distances))} if self.distances else {}
         reason = f"no frame in {EVERY} shows a face on both sides"
-        result = per_frame_result(np.array(self.values), self.context.seed, reason, extra)
+        result = per_frame_result(np.array(self.values), reason, extra)
         return dict.fromkeys(self.names, result)

@@ -83,7 +83,7 @@ class LagFree(Family):
         edge = np.full(self.SHIFT, np.nan)
         per_frame = np.concatenate([edge, values[:, best], edge])
         extra = {"shift": best - self.SHIFT, "unshifted": float(values[:, self.SHIFT].mean())}
-        return dict.fromkeys(self.names, per_frame_result(per_frame, self.context.seed, "", extra))
+        return dict.fromkeys(self.names, per_frame_result(per_frame, "", extra))
 
 
 class Flicker(Family):
@@ -117,5 +117,5 @@ class Flicker(Family):
         seen = np.isfinite(moved[:, 0])
         extra = {"predicted": moved[seen, 0].mean(), "reference": moved[seen, 1].mean()} if seen.any() else {}
         reason = "no pixel of the reference stands still from one frame to the next"
-        result = per_frame_result(moved[:, 0] - moved[:, 1], self.context.seed, reason, extra)
+        result = per_frame_result(moved[:, 0] - moved[:, 1], reason, extra)
         return dict.fromkeys(self.names, result)

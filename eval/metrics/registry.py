@@ -25,11 +25,14 @@ class Metric:
     matches: str
     needs: tuple[Need, ...]
     family: str
+    best: float | None = None  # the value that is best, where it lies inside the range: its distance is compared
     weights: str | None = None  # the file of `d3talker.weights` it cannot do without
 
     @property
     def arrow(self) -> str:
-        """↑ where more is better, ↓ where less is, nothing where neither."""
+        """↑ where more is better, ↓ where less is, → and the value where that is best, nothing where neither."""
+        if self.best is not None:
+            return f"→ {self.best:g}"
         return {True: "↑", False: "↓", None: ""}[self.higher_is_better]
 
 
@@ -52,7 +55,7 @@ def _lpips(net: str, title: str, weights: str) -> list[Metric]:
         f"Squared difference of unit {title} feature vectors, weighed over channels by LPIPS v0.1's linear layers, mean over "
         "positions, sum over layers; mean over frames.",
         f"lpips 0.1.4, net='{net}', on [0, 1] images with normalize=True", ("reference",),
-        "eval.metrics.image:Perceptual", weights,
+        "eval.metrics.image:Perceptual", weights=weights,
     ))
 
 
@@ -83,7 +86,7 @@ def _sync(mode: str, title: str, how: str, matches: str) -> list[Metric]:
     distance = Metric(
         f"sync_d{suffix}", f"Sync-D{title}", "", False, (0, None),
         f"SyncNet v2: least mean distance of lip and sound embeddings over 31 shifts, {how}.", matches, ("audio",),
-        family, "syncnet",
+        family, weights="syncnet",
     )
     confidence = replace(
         distance, id=f"sync_c{suffix}", title=f"Sync-C{title}", higher_is_better=True,
@@ -117,13 +120,14 @@ _ALL = [
         "run_pipeline.py and run_syncnet.py of joonson/syncnet_python, by syncnet-python",
     ),
     Metric(
-        "avc_r", "AV correlation", "", True, (-1, 1),
-        "Held-out correlation of lip measures with their ridge prediction from log-mel, at the best of 25 shifts.", "",
+        "avc_r", "AV correlation above chance", "", None, (-2, 2),
+        "Held-out correlation of lip measures with their ridge prediction from log-mel, at the best of 25 shifts, less its mean "
+        "over the same clip with nine shuffled sounds. No direction: talkers driven by a linear model lie above real lips.", "",
         ("audio",), "eval.metrics.face:Faces",
     ),
     Metric(
         "avc_lag", "AV lag", "frames", None, (-12, 12),
-        "The shift at which avc_r is reached; positive where the sound comes late for the picture.", "", ("audio",),
+        "The shift at which sound and lips correlate best; positive where the sound comes late for the picture.", "", ("audio",),
         "eval.metrics.face:Faces",
     ),
     Metric(
@@ -161,7 +165,7 @@ _ALL = [
     Metric(
         "flicker", "Flicker", "grey levels", False, (-255, 255),
         "Mean absolute change from frame to frame where the reference changes by at most 2 of 255 levels, minus the "
-        "reference's own there.", "", ("reference",), "eval.metrics.image:Flicker",
+        "reference's own there; frozen frames lie below 0.", "", ("reference",), "eval.metrics.image:Flicker", best=0.0,
     ),
     Metric(
         "psnr_lagfree", "PSNR, lag-free", "dB", True, (0, 100),

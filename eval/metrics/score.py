@@ -16,6 +16,7 @@ from d3talker.progress import track
 from d3talker.subject.layout import Subject
 from d3talker.subject.palette import Label
 from d3talker.weights import MissingWeights
+from eval.intervals import within
 from eval.metrics.batches import batches
 from eval.metrics.family import Context, Family, Known, Unavailable
 from eval.metrics.registry import METRICS, check_names
@@ -36,7 +37,7 @@ def score(
     predicted: Iterable[np.ndarray], reference: Iterable[np.ndarray] | None, metrics: Sequence[str], *,
     audio: np.ndarray | None = None, masks: Iterable[Mapping[str, np.ndarray]] | None = None,
     reference_landmarks: np.ndarray | None = None, weights: Path | None = None, download: bool = False,
-    device: str = "cpu", seed: int = 0, known: Known | None = None,
+    device: str = "cpu", known: Known | None = None,
 ) -> dict[str, MetricResult]:
     """Metrics of predicted frames, by name.
 
@@ -50,7 +51,7 @@ def score(
     check_names(metrics)
     if audio is not None:
         audio = check_audio(audio)
-    context = Context(audio, reference_landmarks, weights, download, device, seed, {} if known is None else known)
+    context = Context(audio, reference_landmarks, weights, download, device, {} if known is None else known)
     given = {"reference": reference is not None, "audio": audio is not None, "masks": masks is not None}
     results: dict[str, MetricResult] = {}
     families: list[Family] = []
@@ -80,16 +81,15 @@ def score(
 
 
 def _within(result: MetricResult, limits: tuple[float | None, float | None]) -> MetricResult:
-    """The interval of few blocks is widened without regard to the metric's range; it ends where that does."""
+    """Student's t knows nothing of the metric's range; the interval ends where that does."""
     if result.interval is None:
         return result
-    return result.model_copy(update={"interval": tuple(np.clip(result.interval, *limits).tolist())})
+    return result.model_copy(update={"interval": within(result.interval, limits)})
 
 
 def score_predictions(
     predictions: Predictions, reference: Predictions | None, subject: Subject | None, metrics: Sequence[str], *,
     audio: np.ndarray | None = None, weights: Path | None = None, download: bool = False, device: str = "cpu",
-    seed: int = 0,
 ) -> dict[str, MetricResult]:
     """Score a predictions folder against a reference's.
 
@@ -115,7 +115,7 @@ def score_predictions(
     return score(
         predictions.frames(), None if reference is None else reference.frames(), metrics,
         audio=predictions.audio() if audio is None else audio, masks=masks, weights=weights, download=download,
-        device=device, seed=seed, known=None if reference is None else _known(reference),
+        device=device, known=None if reference is None else _known(reference),
     )
 
 

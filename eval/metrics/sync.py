@@ -11,7 +11,7 @@ from eval.metrics.batches import Batch
 from eval.metrics.crops import FaceCropper
 from eval.metrics.family import Context, Family
 from eval.metrics.result import MetricResult
-from eval.metrics.syncnet import LipStream, count_windows, distances, load_syncnet, sound_embeddings, sync
+from eval.metrics.syncnet import LipStream, count_windows, distances, load_syncnet, shuffled, sound_embeddings, sync
 
 OFFICIAL_LENGTH = 100  # frames: the official pipeline gives shorter tracks no score at all
 LEAST_SEEN = 0.5  # share of frames with a face, below which a score would speak of something else
@@ -46,10 +46,6 @@ class FrameSync(Family):
             reason = "the clip is too short for SyncNet" if windows < 1 else "too few frames show a face"
             return dict.fromkeys(self.names, MetricResult(value=None, reason=reason, extra=extra))
         lips, sound = self.lips.finish()[:windows], sound_embeddings(self.network, self.context.audio)[:windows]
-        found = sync(distances(lips, sound), self.context.seed)
+        found = sync(distances(lips, sound), shuffled(lips, sound))
         extra |= {"offset": found.offset, "under_official_length": frames < OFFICIAL_LENGTH}
-        results = {
-            "sync_c": MetricResult(value=found.confidence, interval=found.confidence_interval, extra=extra),
-            "sync_d": MetricResult(value=found.distance, interval=found.distance_interval, extra=extra),
-        }
-        return {name: results[name] for name in self.names}
+        return {name: found.result(name, extra) for name in self.names}

@@ -21,7 +21,7 @@ from d3talker.weights import find_weights
 from eval.metrics.batches import Batch
 from eval.metrics.family import Context, Family, Unavailable
 from eval.metrics.result import MetricResult
-from eval.metrics.syncnet import Sync, distances, sync
+from eval.metrics.syncnet import Sync, distances, shuffled, sync
 
 MIN_TRACK = 100  # frames, as in run_pipeline.py; syncnet-python's own default is 50
 NO_TRACK = f"the official pipeline found no face track of more than {MIN_TRACK} frames"
@@ -55,7 +55,7 @@ class OfficialSync(Family):
         log = Path(self.folder.name) / "log.txt"
         try:
             pipeline = self.package.SyncNetPipeline(self.weights, device=self.context.device, min_track=MIN_TRACK)
-            tracks = _watch(pipeline.syncnet, self.context.seed)
+            tracks = _watch(pipeline.syncnet)
             with contextlib.redirect_stdout(io.StringIO()), _hushed(log):  # the package prints per-frame confidences
                 offsets, confidences, least, *_ = pipeline.inference(str(self.video), str(sound))
         except Exception as error:  # the package lets through whatever its parts raise
@@ -69,17 +69,14 @@ class OfficialSync(Family):
             return dict.fromkeys(self.names, MetricResult.missing(NO_TRACK))
         best = max(range(len(offsets)), key=lambda track: confidences[track])
         extra = {"offset": offsets[best], "windows": tracks[best].windows, "tracks": len(offsets)}
-        extra |= {"confidences": confidences, "distances": least}
-        values = {
-            "sync_c_official": (confidences[best], tracks[best].confidence_interval),
-            "sync_d_official": (least[best], tracks[best].distance_interval),
-        }
+        extra |= {"track_confidences": confidences, "track_distances": least}
+        printed = {"sync_c_official": confidences[best], "sync_d_official": least[best]}
         return {
-            name: MetricResult(value=values[name][0], interval=values[name][1], extra=extra) for name in self.names
+            name: tracks[best].result(name, extra).model_copy(update={"value": printed[name]}) for name in self.names
         }
 
 
-def _watch(instance: Any, seed: int) -> list[Sync]:
+def _watch(instance: Any) -> list[Sync]:
     """Fills with each track's scores, from the embeddings that the package's network gives: it tells no interval."""
     tracks: list[Sync] = []
     evaluate, seen = instance.evaluate, {"forward_lip": [], "forward_aud": []}  # type: ignore[var-annotated]
@@ -92,7 +89,8 @@ def _watch(instance: Any, seed: int) -> list[Sync]:
         for batches in seen.values():
             batches.clear()
         scores = evaluate(opt=opt)
-        tracks.append(sync(distances(*map(torch.cat, seen.values())), seed))
+        lips, sound = map(torch.cat, seen.values())
+        tracks.append(sync(distances(lips, sound), shuffled(lips, sound)))
         return scores
 
     for name, batches in seen.items():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,10 @@ from d3talker.audio.mfcc import mfcc
 from d3talker.errors import UserError
 from d3talker.video import to_int16
 from d3talker.weights import find_weights, load_state
-from eval.intervals import bootstrap
+from eval.intervals import of_frames
+from eval.metrics.chance import above_chance, chance_facts, offsets
+from eval.metrics.family import per_frame_result
+from eval.metrics.result import MetricResult
 
 WINDOW = 5  # frames
 ROWS = 4  # MFCC rows a frame
@@ -135,15 +139,23 @@ def sound_embeddings(network: SyncNet, audio: np.ndarray) -> Tensor:
 class Sync:
     """Sync-C and Sync-D with what must stand beside them.
 
-    offset: frames by which the sound leads the picture, as SyncNet prints it.  Intervals: 95 %, over blocks of windows.
+    offset: frames by which the sound leads the picture, as SyncNet prints it.  confidences, distances: for each window its part of
+    the score, [N], whose mean is the score.  facts: the distances of lips and sound, the score of shuffled sound.
     """
 
     confidence: float
     distance: float
     offset: int
     windows: int
-    confidence_interval: tuple[float, float] | None
-    distance_interval: tuple[float, float] | None
+    confidences: np.ndarray
+    distances: np.ndarray
+    facts: dict[str, Any]
+
+    def result(self, name: str, extra: dict[str, Any]) -> MetricResult:
+        """As the metric `name`, a kind of sync_c or sync_d."""
+        if name.startswith("sync_c"):
+            return per_frame_result(self.confidences, "", {**extra, **self.facts})
+        return per_frame_result(self.distances, "", extra)
 
 
 def count_windows(frames: int, samples: int) -> int:
@@ -158,21 +170,30 @@ def distances(lips: Tensor, sound: Tensor) -> np.ndarray:
     return torch.stack([nn.functional.pairwise_distance(a[None], b) for a, b in zip(lips, near)]).double().numpy()
 
 
-def sync(distance: np.ndarray, seed: int = 0) -> Sync:
-    """The scores of distances [N, 31]: D = least of the column means, C = their median minus it (protocol 3.3)."""
+def shuffled(lips: Tensor, sound: Tensor) -> list[np.ndarray]:
+    """Distances [N, 31] of the same lips to the clip's own sound moved round: what SyncNet says of another sound."""
+    return [distances(lips, sound.roll(offset, 0)) for offset in offsets(min(len(lips), len(sound)))]
+
+
+def sync(distance: np.ndarray, others: Sequence[np.ndarray] = ()) -> Sync:
+    """The scores of distances [N, 31]: D = least of the column means, C = their median minus it (protocol 3.3).
+
+    others: the same for shuffled sounds.  Without a dip C does not come out as 0, since the least of 31 means lies below their
+    median by chance: facts then say how far C lies above its mean over shuffled sounds.
+    """
     if len(distance) == 0:
         raise UserError("SyncNet needs at least six frames of picture and sound")
-    def least(index: np.ndarray) -> float:
-        return float(distance[index].mean(0).min())
-
-    def margin(index: np.ndarray) -> float:
-        means = distance[index].mean(0)
-        return float(np.median(means) - means.min())
-
-    everything = np.arange(len(distance))
+    means = distance.mean(0)
+    least, middle = int(means.argmin()), int(means.argsort()[len(means) // 2])
+    confidences = distance[:, middle] - distance[:, least]
+    facts: dict[str, Any] = {"distances": np.round(distance, 4).tolist()}
+    error = of_frames(confidences)
+    if others and error:
+        null = [float(np.median(other.mean(0)) - other.mean(0).min()) for other in others]
+        facts |= chance_facts(above_chance(float(confidences.mean()), error.error, null), null)
     return Sync(
-        margin(everything), least(everything), SHIFTS - int(distance.mean(0).argmin()), len(distance),
-        bootstrap(len(distance), margin, seed), bootstrap(len(distance), least, seed),
+        float(confidences.mean()), float(means.min()), SHIFTS - least, len(distance), confidences, distance[:, least],
+        facts,
     )
 
 

@@ -229,3 +229,33 @@ def test_a_record_that_is_damaged_raises_its_name(finished):
     path.write_text("{")
     with pytest.raises(UserError, match=path.name):
         finished.store.record(TASKS[0].job)
+
+
+def test_training_time_is_wall_clock_with_its_steps_beside_it(tmp_path):
+    harness = toy_harness(tmp_path)
+    toy_sweep(harness, TASKS[:1])
+    record = harness.store.record(TASKS[0].job)
+    time = record.metrics["train_time"]
+    assert time.value == record.stages["train"].seconds and time.extra["steps_s"] == record.stages["train"].steps == 1.5
+    note = harness.store.run(TASKS[0].job) / "timing.json"
+    assert read_json(note)["wall"] == time.value > 0
+
+
+def test_a_killed_trainings_wall_clock_is_not_known(tmp_path):
+    harness = toy_harness(tmp_path)
+    run = harness.store.run(TASKS[0].job)
+    write_json(run / "timing.json", {"exclusive": True, "device": "x", "wall": None})  # what a session begins with
+    toy_sweep(harness, TASKS[:1])
+    time = harness.store.record(TASKS[0].job).metrics["train_time"]
+    assert time.value is None and "wall clock is not known; its steps took 2 s" in time.reason
+
+
+def test_an_older_record_is_refused_with_a_sentence_and_made_again(tmp_path):
+    harness = toy_harness(tmp_path)
+    toy_sweep(harness, TASKS[:1])
+    path = harness.store.record_path(TASKS[0].job)
+    write_json(path, {**read_json(path), "schema_version": 1})
+    with pytest.raises(UserError, match=r"record schema 1, whose intervals.*run the same `d3talker bench` again"):
+        harness.store.record(TASKS[0].job)
+    toy_sweep(harness, TASKS[:1])
+    assert harness.store.record(TASKS[0].job).schema_version == 2

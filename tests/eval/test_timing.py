@@ -30,15 +30,17 @@ def test_stages_hand_on_their_values_and_are_timed_apart():
     assert min(seconds["slow"]) >= 0.02 > max(seconds["fast"])
 
 
-def test_fps_is_the_median_with_quartiles():
-    result = fps([0.1, 0.1, 0.1, 0.2, 10.0], exclusive=True, note="x")
-    assert result.value == pytest.approx(10) and result.extra["frames"] == 5 and result.extra["note"] == "x"
-    assert result.extra["quartiles"] == pytest.approx([5, 10]) and result.extra["exclusive"] is True
+def test_fps_is_what_comes_out_not_the_median():
+    """Every tenth frame slow: a median of 100 frames a second, of which 66.7 come out."""
+    result = fps(([0.01] * 9 + [0.06]) * 20, exclusive=True, note="x")
+    assert result.value == pytest.approx(66.7, abs=0.05) and result.extra["median"] == pytest.approx(100)
+    assert result.extra["slowest_percentile"] == pytest.approx(1 / 0.06, rel=0.01)
+    assert result.extra["frames"] == 200 and result.extra["note"] == "x" and result.extra["exclusive"] is True
 
 
 def test_stages_add_up_frame_by_frame():
     result = stages_fps({"a": [0.1, 0.3, 0.1], "b": [0.1, 0.1, 0.1]}, exclusive=False)
-    assert result.value == pytest.approx(5) and result.extra["stages"] == pytest.approx({"a": 0.1, "b": 0.1})
+    assert result.value == pytest.approx(3.75) and result.extra["stages"] == pytest.approx({"a": 0.5 / 3, "b": 0.1})
 
 
 @pytest.mark.parametrize(("stages", "count"), [({}, 3), ({"a": lambda *_: None}, 0)])

@@ -135,7 +135,7 @@ def toy_tasks(count: int, sounds: tuple[str, ...] = (), pretrain: bool = False) 
     for index in range(count):
         subject: Any = ToySubject(f"s{index}")
         common: dict[str, Any] = {
-            "protocol": "d3-v1", "subject": subject.name, "subject_hash": subject.data_hash, "budget": 10,
+            "protocol": "d3-v2", "subject": subject.name, "subject_hash": subject.data_hash, "budget": 10,
         }
         options = {"schedule": {"face": 10, "mouth": 10, "fuse": 10}, "signals": {"eyes": "loop"}}
         for sound in (None, *sounds):
@@ -172,5 +172,9 @@ def contents(results: Path) -> dict[str, Any]:
         value = json.loads(text) if path.suffix == ".json" else text
         if relative.parts[0] == "records":
             value = {name: value[name] for name in ("key", "status", "reason", "metrics", "artifacts", "frames")}
+            if "train_time" in value["metrics"]:  # a clock: its steps alone are the toy's own
+                value["metrics"]["train_time"] = value["metrics"]["train_time"]["extra"]["steps_s"]
+        if relative.name == "timing.json":
+            value.pop("wall", None)
         found[str(relative)] = value
     return found

@@ -32,7 +32,7 @@ class ResultsMaker:
     def record(
         self, method: str = "d3talker", subject: str = "anna", *, budget: float = 10, seed: int = 0, status: str = "ok",
         metrics: dict[str, Any] | None = None, shift: float = 0.0, clips: bool = False, exclusive: bool = True,
-        protocol: str = "d3-v1", setting: str = "self", audio: str | None = None, ablation: str = "full",
+        protocol: str = "d3-v2", setting: str = "self", audio: str | None = None, ablation: str = "full",
         config: dict[str, Any] | None = None, **fields: Any,
     ) -> Record:
         """Write one record and return it; `shift` moves every value of it."""

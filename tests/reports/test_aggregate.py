@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import ttest_1samp
 
 from eval.metrics.result import MetricResult
-from reports.aggregate import measure, per_frame
+from reports.aggregate import measure
 
 VALUES = st.lists(st.lists(st.floats(-100, 100), min_size=2, max_size=3), min_size=1, max_size=4)
 
@@ -71,7 +72,7 @@ def test_times_are_shown_from_exclusive_runs_alone(maker, metric):
         assert measure([record], "psnr", ["anna"]).value is not None
 
 
-def test_interval_of_one_record_is_its_own_and_of_several_is_bootstrapped(maker):
+def test_the_interval_is_a_single_runs_own_or_over_frames_and_seeds_or_over_people(maker):
     rng = np.random.default_rng(0)
     frames = [list(rng.normal(30 + i, 1, 100)) for i in range(3)]
     records = [
@@ -80,15 +81,30 @@ def test_interval_of_one_record_is_its_own_and_of_several_is_bootstrapped(maker)
     ]
     assert measure(records[:1], "psnr", ["s0"]).interval == (1.0, 2.0)
     low, high = measure(records, "psnr", ["s0", "s1", "s2"]).interval
-    assert low < np.mean(frames) < high and 0.5 < high - low < 8
+    expected = ttest_1samp([np.mean(own) for own in frames], 0).confidence_interval()
+    assert (low, high) == pytest.approx(tuple(expected))  # three people a decibel apart: not the frames' tenth of one
+    other = maker.record(subject="s0", seed=1, metrics=value(float(np.mean(frames[0])) + 0.01, [v + 0.01 for v in frames[0]]))
+    low, high = measure([records[0], other], "psnr", ["s0"]).interval
+    assert high - low > 0.3  # two seeds that agree are no certainty
 
 
-def test_per_frame_values_are_means_over_seeds_with_gaps(maker):
-    records = [
-        maker.record(seed=0, metrics=value(2.0, [1.0, 2.0, None])),
-        maker.record(seed=1, metrics=value(3.0, [3.0, 4.0, 5.0])),
-    ]
-    np.testing.assert_array_equal(per_frame(records, "psnr")["anna"], [2.0, 3.0, np.nan])
-    other = maker.record(seed=2, metrics=value(3.0, [3.0, 4.0]))
-    assert per_frame([*records, other], "psnr") is None
-    assert per_frame([maker.record(seed=3, metrics=value(3.0))], "psnr") is None
+def test_intervals_stay_in_range_and_speeds_have_a_harmonic_mean(maker):
+    share = [maker.record(subject=s, metrics={"closure_recall": MetricResult(value=v)}) for s, v in (("a", 0.2), ("b", 0.98))]
+    assert measure(share, "closure_recall", "ab").interval == (0.0, 1.0)
+    fast = [maker.record(subject=s, metrics={"fps": MetricResult(value=v)}) for s, v in (("a", 20.0), ("b", 60.0))]
+    assert measure(fast, "fps", "ab").value == pytest.approx(30)  # as many frames of each take 2 / (1/20 + 1/60)
+
+
+def test_lost_faces_and_chance_are_told(maker):
+    def lmd(rate):
+        return {"lmd_dlib": MetricResult(value=3.0, extra={"detected_predicted": rate})}
+
+    assert measure([maker.record(metrics=lmd(0.99))], "lmd_dlib", ["anna"]).remarks == ()
+    assert measure([maker.record(metrics=lmd(0.95))], "lmd_dlib", ["anna"]).remarks == ("a face was found in 95 % of the frames",)
+    low = measure([maker.record(metrics=lmd(0.8))], "lmd_dlib", ["anna"])
+    assert low.remarks[0].endswith("not ranked") and low.detected == 0.8
+    extra = {"shuffled": 0.31, "above_shuffled": 2.0, "above_shuffled_interval": [1.5, 2.5]}
+    sync = maker.record(metrics={"sync_c": MetricResult(value=2.31, extra=extra)})
+    assert measure([sync], "sync_c", ["anna"]).remarks == (
+        "2.00 [1.50, 2.50] above the same picture with shuffled sound, which has 0.31",
+    )

@@ -40,7 +40,7 @@ def make_grid(title: str = "Ours") -> Grid:
     ), "reference")
     return Grid(
         "table1", "Table 1", "Self-driven setting.", ("Method", "Type"), (PSNR, LMD, TIME),
-        (truth, theirs, ours, floor), ("Protocol d3-v1", "subjects: anna"),
+        (truth, theirs, ours, floor), ("Protocol d3-v2", "subjects: anna"),
         ("no refiner", "2 of 300 frames show no face", title),
     )
 

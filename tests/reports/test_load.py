@@ -15,10 +15,10 @@ from reports.load import load_results, slug
 
 def test_protocols_are_never_mixed(maker):
     maker.record()
-    maker.record(subject="ben", protocol="d3-v1/test-75")
-    with pytest.raises(UserError, match=r"mixes the protocols d3-v1, d3-v1/test-75; choose one with --protocol"):
+    maker.record(subject="ben", protocol="d3-v2/test-75")
+    with pytest.raises(UserError, match=r"mixes the protocols d3-v2, d3-v2/test-75; choose one with --protocol"):
         load_results(maker.root)
-    assert [record.job.subject for record in load_results(maker.root, "d3-v1/test-75").records] == ["ben"]
+    assert [record.job.subject for record in load_results(maker.root, "d3-v2/test-75").records] == ["ben"]
     with pytest.raises(UserError, match="no readable record of protocol d4"):
         load_results(maker.root, "d4")
 

@@ -55,7 +55,7 @@ def test_the_whole_report(maker, tmp_path):
     assert run(ReportConfig(maker.root, out)) == 0
     assert check_links(out) > 50
     page = (out / "index.html").read_text("utf-8")
-    assert "synthetic" in page and "no refiner" in page and "failed: out of memory" in page and "Protocol d3-v1" in page
+    assert "synthetic" in page and "no refiner" in page and "failed: out of memory" in page and "Protocol d3-v2" in page
     stored = json.loads((out / "records" / f"{record.key}.json").read_text("utf-8"), parse_constant=pytest.fail)
     assert stored["metrics"]["psnr"]["value"] == pytest.approx(record.metrics["psnr"].value)
     assert sorted(path.suffix for path in (out / "figures").glob("keyframes-*.*")) == [".pdf", ".png", ".svg"]

@@ -40,7 +40,7 @@ def test_table1_sets_measured_beside_published(maker):
     assert cell(grid, "Ground Truth", "sync_c").published == 8.685
     sync = cell(grid, "D³-Talker", "sync_c")
     assert sync.value is None and grid.notes[sync.notes[0] - 1] == "SyncNet's weights are not installed"
-    assert any("512×512" in fact for fact in grid.facts) and grid.facts[0] == "Protocol d3-v1"
+    assert any("512×512" in fact for fact in grid.facts) and grid.facts[0] == "Protocol d3-v2"
 
 
 def test_table1_takes_published_numbers_of_its_own_budget(maker):
@@ -77,9 +77,32 @@ def test_best_and_second_among_comparable_rows(maker):
         maker.record(name, shift=shift)
     grid = grids(maker)["table1"]
     assert cell(grid, "D³-Talker", "psnr").mark == "best" and cell(grid, "InsTaG", "psnr").mark == "second"
-    assert cell(grid, "my-method", "lmd_dlib").mark == "best" and cell(grid, "my-method", "train_time").mark == "best"
+    assert cell(grid, "my-method", "lmd_dlib").mark == "best" and cell(grid, "my-method", "train_time").mark == ""  # untested
+    assert "One seed and one person" in grid.legend
     floor = next(row for row in grid.rows if row.standing == "floor")
     assert not any(c.mark for c in floor.cells)
+
+
+def test_seeds_that_differ_are_named(maker):
+    for name in ("instag", "er-nerf"):
+        for seed in (0, 1):
+            maker.record(name, seed=seed)
+    maker.record("d3talker")
+    grid = grids(maker)["table1"]
+    told = {row.labels[0]: [grid.notes[i - 1] for i in row.notes] for row in grid.rows}
+    assert "seeds: 0; most rows: 0, 1" in told["D³-Talker"]
+    assert not any(note.startswith("seeds") for note in told["InsTaG"])
+
+
+def test_the_published_lmd_is_footnoted_or_stands_beside_fans(maker):
+    maker.record("instag")
+    grid = grids(maker)["table1"]
+    lmd = cell(grid, "InsTaG", "lmd_dlib")
+    assert lmd.published is not None and any("FAN" in grid.notes[i - 1] for i in lmd.notes)
+    maker.record("d3talker", metrics={"lmd_fan": MetricResult(value=3.0)})
+    grid = grids(maker)["table1"]
+    assert cell(grid, "InsTaG", "lmd_dlib").published is None
+    assert cell(grid, "InsTaG", "lmd_fan").published == lmd.published
 
 
 def test_a_planned_subject_that_was_not_run_makes_the_mean_missing(maker):

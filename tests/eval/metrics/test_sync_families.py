@@ -33,7 +33,8 @@ def random_syncnet(monkeypatch):
 def test_frames_mode_gives_scores_with_all_that_stands_beside_them(random_syncnet):
     results = score([FACE] * 12, None, NAMES, audio=SOUND)
     c, d = results["sync_c"], results["sync_d"]
-    assert c.value >= 0 and d.value > 0 and c.extra == d.extra
+    assert c.value >= 0 and d.value > 0
+    assert {name: c.extra[name] for name in d.extra} == d.extra
     assert c.extra["windows"] == 7 and c.extra["detected"] == 1 and -15 <= c.extra["offset"] <= 15
     assert c.extra["under_official_length"] is True and len(c.extra["weights_sha256"]) == 64
 
@@ -129,7 +130,8 @@ def test_the_real_package_goes_the_whole_way(monkeypatch, random_weights, tmp_pa
     names = ("sync_c_official", "sync_d_official")
     results = score(clip, None, names, audio=SOUND)
     c, d = (results[name] for name in names)
-    assert c.value >= 0 and d.value > 0 and c.extra == d.extra
+    assert c.value >= 0 and d.value > 0
+    assert {name: c.extra[name] for name in d.extra} == d.extra
     assert c.extra["tracks"] == 1 and c.extra["windows"] == len(clip) - 5 and -15 <= c.extra["offset"] <= 15
     assert d.interval is None or d.interval[0] <= d.value <= d.interval[1]
     faces[0] = np.empty((0, 5))

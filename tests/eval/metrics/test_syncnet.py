@@ -128,8 +128,9 @@ def test_shifting_the_sound_shifts_the_offset(lag):
     found = sync(distances(*planted(lag)))
     assert found.offset == -lag  # SyncNet counts how far the sound leads
     assert found.confidence > 1 and found.windows == 150
-    assert found.confidence_interval[0] < found.confidence < found.confidence_interval[1]
-    assert found.distance_interval[0] < found.distance < found.distance_interval[1]
+    for name, value in (("sync_c", found.confidence), ("sync_d", found.distance)):
+        low, high = found.result(name, {}).interval
+        assert low < value < high
 
 
 def test_moving_the_sound_moves_its_embeddings():
@@ -150,7 +151,7 @@ def test_scores_by_hand():
     np.testing.assert_allclose(matrix[0, :15], 0, atol=1e-5)  # before it are zeros, at no distance from lips of zero
     found = sync(matrix)
     assert found.distance == pytest.approx(0, abs=1e-5) and found.confidence == pytest.approx(0, abs=1e-5)
-    assert found.offset == 15 and found.confidence_interval is None
+    assert found.offset == 15 and found.result("sync_c", {}).interval is None
     curve = np.tile(np.arange(31.0) + 1, (10, 1))
     assert (sync(curve).distance, sync(curve).confidence) == (1, 15)
 
