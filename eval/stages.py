@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from d3talker.synthesis import TrainedTalker
 
 FPS_FRAMES = 100
+NAMED = 8  # speakers of a motion model; more are counted
 
 
 class Stages(Protocol):
@@ -145,7 +146,9 @@ def footnotes(config: Config, motion: Path | None = None) -> list[str]:
     elif motion is not None:
         from d3talker.motion.model import MotionModel
 
-        notes.append(f"Facial motion comes from sound by a model trained on {', '.join(MotionModel.load(motion).speakers)}.")
+        names = MotionModel.load(motion).speakers
+        who = ", ".join(names) if len(names) <= NAMED else f"{len(names)} speakers, none of --subjects"
+        notes.append(f"Facial motion comes from sound by a model trained on {who}, calibrated on the training frames.")
     notes.append({
         "loop": "Blinks are the training frames' in a loop.", "still": "The eyes do not blink.",
         "video": "Blinks are those of the test video, as in the official codes.",
