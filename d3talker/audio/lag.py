@@ -14,6 +14,7 @@ ROWS_PER_FRAME = 4  # 100 Hz log-mel, 25 fps
 WINDOW = (2, 10)  # rows after a frame's start that it may hear: lips lead the sound they shape, by a frame on average
 HIGH_PASS = 8.0  # frames, sigma: slower drift (pose, loudness) correlates without being speech
 RIDGE = 0.3  # in units of the mean eigenvalue of the Gram matrix
+MAX_SHIFT = 12  # frames to each side
 FOLDS, GAP = 5, 10  # contiguous folds, with frames left out on both sides of the held-out one
 SHORTEST = 75  # frames that must remain after shifting
 PEAK = 3  # frames around the best shift that belong to the same peak
@@ -31,7 +32,7 @@ class LagEstimate:
     actual: np.ndarray  # float64 [n, D]
 
 
-def estimate_lag(sound: np.ndarray, lips: np.ndarray, max_shift: int = 12) -> LagEstimate:
+def estimate_lag(sound: np.ndarray, lips: np.ndarray, max_shift: int = MAX_SHIFT) -> LagEstimate:
     """Shift at which sound best predicts lips.
 
     sound: audio float32 [S] at 16 kHz, or its log-mel [4 T, M] at 100 Hz; lips: [T, D] at 25 fps, NaN where unseen.

@@ -45,8 +45,8 @@ class PrepareConfig:
     """Audio features; auto: mel, phonemes and allphone where their extra is installed, deepspeech where its graph is found."""
     weights: Path | None = None
     """Folder with other people's networks; D3TALKER_WEIGHTS is searched too."""
-    fix_lag: bool = False
-    """Shift the sound so that it fits the lips, where the estimate can be trusted."""
+    keep_lag: bool = False
+    """Leave the sound as it is; else it is shifted to the lips where a lag of theirs is sure."""
 
 
 def run(config: PrepareConfig) -> None:
@@ -56,7 +56,7 @@ def run(config: PrepareConfig) -> None:
     """
     _check(config)
     stages = Stages(
-        config.video, config.out, config.size, config.landmarks, config.person, config.weights, config.fix_lag,
+        config.video, config.out, config.size, config.landmarks, config.person, config.weights, config.keep_lag,
         config.features,
     )
     mark = _mark(config)
@@ -126,7 +126,7 @@ def _count(path: Path, stage: str, seconds: float) -> None:
 def _summary(stages: Stages, mark: dict[str, Any]) -> dict[str, Any]:
     """subject.json"""
     info, track = probe(stages.video), stages.tracked
-    test, rule = test_split(stages.total)
+    test, rule = test_split(len(stages.sounding))
     source: dict[str, Any] = {"file": stages.video.name, "sha256": mark["sha256"]}
     source |= {"width": info.width, "height": info.height, "fps": info.fps}
     return {
@@ -147,8 +147,9 @@ def _say(out: Path, summary: dict[str, Any]) -> None:
     if sound["lag"] is None:
         heard = f"sound lag not measured ({sound['reason']})"
     else:
-        doubt = "" if sound["trustworthy"] else ", not to be trusted"
-        heard = f"sound lag {sound['lag']:+d} frames (r {sound['r']:.2f}{doubt})"
+        share = "" if sound["confidence"] is None else f", confidence {sound['confidence']:.2f}"
+        doubt = "" if sound["sure"] else ", not to be trusted"
+        heard = f"sound lag {sound['lag']:+d} frames (r {sound['r']:.2f}, {sound['r_at_0']:.2f} at 0{share}{doubt})"
     print(
         f"{out}: {summary['frames']} frames, {len(summary['lost_frames'])} without a face, "
         f"reprojection error {summary['reprojection_px_at_512']:.2f} px at 512, {heard}; test: {summary['test_rule']}"
@@ -156,11 +157,13 @@ def _say(out: Path, summary: dict[str, Any]) -> None:
     if "phonemes" not in summary["features"] and (reason := content()[1]):
         print(f"no speech content, log-mel stands in: {reason}")
     if sound["corrected"]:
-        print(f"the sound was shifted by {-sound['corrected']:+d} frames")
-    elif sound["trustworthy"] and sound["lag"]:
+        left = summary["frames"] - (sound["frames"][1] - sound["frames"][0])
+        out_of = f"; {left} frames that have no sound then are in neither split" if left else ""
+        print(f"the sound was shifted by {-sound['corrected']:+d} frames to fit the lips{out_of}; --keep-lag leaves it")
+    elif sound["sure"] and sound["lag"]:
         side = "late" if sound["lag"] > 0 else "early"
         frames = "frame" if abs(sound["lag"]) == 1 else "frames"
-        print(f"warning: the sound is {abs(sound['lag'])} {frames} {side}; correct it with --fix-lag", file=sys.stderr)
+        print(f"warning: the sound is {abs(sound['lag'])} {frames} {side}, and was left so as asked", file=sys.stderr)
 
 
 def _tools() -> dict[str, str]:

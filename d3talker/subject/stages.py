@@ -11,9 +11,8 @@ import cv2
 import numpy as np
 
 from d3talker.audio import features
-from d3talker.audio.lag import estimate_lag
 from d3talker.errors import UserError
-from d3talker.files import atomic_path, write_json, write_npy
+from d3talker.files import atomic_path, read_json, write_json, write_npy
 from d3talker.motion.head import embedded_head
 from d3talker.progress import track as progress
 from d3talker.subject import clip, palette, torso
@@ -41,10 +40,10 @@ class Stages:
 
     def __init__(
         self, video: Path, root: Path, size: int, detector: str = "dlib", person: str = "auto",
-        weights: Path | None = None, fix_lag: bool = False, feature_names: tuple[str, ...] = ("auto",),
+        weights: Path | None = None, keep_lag: bool = False, feature_names: tuple[str, ...] = ("auto",),
     ) -> None:
         self.video, self.size, self.detector, self.person = video, size, detector, person
-        self.weights, self.fix_lag, self.feature_names = weights, fix_lag, feature_names
+        self.weights, self.keep_lag, self.feature_names = weights, keep_lag, feature_names
         self.layout = Layout(root)
         self.work = root / ".prepare"
 
@@ -89,25 +88,35 @@ class Stages:
         return audio.clip(-1, 1)
 
     def sound(self) -> None:
-        """aud.wav, as long as the picture; its lag is measured, and corrected if asked for."""
+        """aud.wav, as long as the picture; its lag is measured on the training frames, and corrected where it is sure."""
         path = self.work / "lag.json"
         if path.exists() and self.layout.audio.exists():
             return
         audio = self._heard()
         lag = self._lag(audio)
-        shift = lag["lag"] if self.fix_lag and lag["trustworthy"] else 0
+        shift = lag["lag"] if lag["sure"] and not self.keep_lag else 0
         samples = shift * SAMPLE_RATE // FPS
         audio = audio[samples:] if samples > 0 else np.pad(audio, (-samples, 0))
         length = self.total * SAMPLE_RATE // FPS
-        write_wav(self.layout.audio, np.pad(audio, (0, max(0, length - len(audio))))[:length])
-        write_json(path, {**lag, "corrected": shift})
+        missing = max(0, length - len(audio))
+        silent = min(max(shift, 0), -(-missing * FPS // SAMPLE_RATE))  # frames at the end that the shift left without sound
+        write_wav(self.layout.audio, np.pad(audio, (0, missing))[:length])
+        write_json(path, {**lag, "corrected": shift, "frames": [max(0, -shift), self.total - silent]})
 
     def _lag(self, audio: np.ndarray) -> dict[str, Any]:
+        from d3talker.motion.lag import find_lag
+
+        train = self.total - test_split(self.total)[0]  # what the test frames show is nobody's business
         try:
-            found = estimate_lag(audio, lip_measures(self.crop.map(self.scan.points, round(VIEW))))
+            found = find_lag(audio, lip_measures(self.crop.map(self.scan.points[:train], round(VIEW))))
         except UserError as error:
-            return {"lag": None, "r": None, "trustworthy": False, "reason": str(error)}
-        return {"lag": int(found.lag), "r": round(float(found.r), 4), "trustworthy": bool(found.trustworthy)}
+            return {"lag": None, "r": None, "r_at_0": None, "confidence": None, "sure": False, "reason": str(error)}
+        return {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(found).items()}
+
+    @cached_property
+    def sounding(self) -> range:
+        """Frames that have sound of their own: all, but for those at one end that a corrected lag left without."""
+        return range(*read_json(self.work / "lag.json")["frames"])
 
     def frames(self) -> None:
         """ori_imgs: pictures and landmarks."""
@@ -127,8 +136,8 @@ class Stages:
             with atomic_path(path) as temporary:
                 np.savez(temporary, **asdict(found))
         track, focal, size = self.tracked, self.tracked.focal * self.size / VIEW, (self.size, self.size)
-        test, _ = test_split(self.total)
-        rows = [Frame(i, i, pose) for i, pose in enumerate(track.c2w)]
+        test, _ = test_split(len(self.sounding))
+        rows = [Frame(i, i, track.c2w[i]) for i in self.sounding]
         write_json(self.layout.transforms("train"), transforms(focal, size, rows[:-test]))
         write_json(self.layout.transforms("val"), transforms(focal, size, rows[-test:]))
         write_npy(self.layout.expression, track.expression.astype(np.float32))
