@@ -29,8 +29,3 @@ def from_best(name: str, values: np.ndarray) -> np.ndarray:
     if best is None:
         return values
     return np.copysign(1.0, np.nanmean(values) - best) * (values - best)
-
-
-def higher_is_better(name: str) -> bool | None:
-    """The direction of what `series` and `from_best` give."""
-    return False if name == FPS else METRICS[name].higher_is_better if name in METRICS else None

@@ -135,6 +135,6 @@ def spread(cell: Cell, column: Column) -> str:
         return ""
     if cell.interval is not None and cell.interval[0] < cell.interval[1]:
         return f"{number(cell.interval[0], column)}–{number(cell.interval[1], column)}"
-    if cell.sd is not None:
+    if cell.sd:
         return f"± {number(cell.sd, column)}"
     return ""
