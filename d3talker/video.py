@@ -6,17 +6,25 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import av
 import numpy as np
 
 from d3talker.errors import UserError
 from d3talker.files import atomic_path
+from d3talker.media import FPS as FPS
+from d3talker.media import decode_pictures, open_media, picture
+from d3talker.soundtrack import SAMPLE_RATE as SAMPLE_RATE
+from d3talker.soundtrack import read_audio as read_audio
+from d3talker.soundtrack import to_int16
+from d3talker.soundtrack import write_wav as write_wav
 
-FPS = 25
-SAMPLE_RATE = 16000
+HIGH_RANGE = {16: "HDR (PQ)", 18: "HDR (HLG)"}  # transfer characteristics of ITU-T H.273
+NOTED_FRAMES = 10  # that are looked at for notes
 CODECS = {
     "ffv1": ("ffv1", "bgr0", "pcm_s16le", {}),
     # with x264's macroblock tree, widths that are no multiple of 128 come out differently from run to run
@@ -26,10 +34,11 @@ CODECS = {
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a container says of itself; `rotation` is in degrees, counter-clockwise, as a phone's metadata gives it."""
+    """What a container says of itself.  width, height: as stored; pixel_aspect: width of a pixel over its height."""
 
     width: int
     height: int
+    pixel_aspect: float
     fps: float
     duration: float | None
     codec: str
@@ -39,55 +48,112 @@ class VideoInfo:
 
 def probe(path: Path | str) -> VideoInfo:
     """Read a video's header.  Raises UserError when it cannot be opened or holds no picture."""
-    with _open(path) as container:
-        stream = _video_stream(container, path)
+    with open_media(path) as container:
+        stream = picture(container, path)
         rate = stream.average_rate or stream.guessed_rate
         duration = container.duration / 1e6 if container.duration else None
         return VideoInfo(
-            stream.width, stream.height, float(rate) if rate else 0.0, duration, stream.codec_context.name,
-            bool(container.streams.audio), {k.lower(): v for k, v in container.metadata.items()},
+            stream.width, stream.height, float(stream.sample_aspect_ratio or 1), float(rate) if rate else 0.0, duration,
+            stream.codec_context.name, bool(container.streams.audio), {k.lower(): v for k, v in container.metadata.items()},
         )
 
 
-def read_frames(path: Path | str, fps: float | None = None) -> Iterator[np.ndarray]:
-    """Yield uint8 RGB frames [H, W, 3], upright; with `fps`, the frame shown at each k/fps, by time stamps.
+@dataclass(frozen=True)
+class Span:
+    """A part of a video, in seconds from its first frame; stop: None for its end."""
 
-    Works for variable rates: a frame is repeated or passed over as its time asks.
-    Raises UserError when the file cannot be opened, or breaks off while decoding.
+    start: float = 0.0
+    stop: float | None = None
+
+    def frames(self, fps: float = FPS) -> tuple[int, int | None]:
+        """Number of its first frame, and of the first one after it."""
+        return round(self.start * fps), None if self.stop is None else round(self.stop * fps)
+
+
+WHOLE = Span()
+
+
+def read_frames(path: Path | str, fps: float | None = None, span: Span = WHOLE) -> Iterator[np.ndarray]:
+    """Yield uint8 RGB frames [H, W, 3], upright, with square pixels; with `fps`, the frame shown at each k/fps, by time stamps.
+
+    Works for variable rates: a frame is repeated or passed over as its time asks.  span: of `fps`, what part to read.
+    Raises UserError when the file cannot be opened or breaks off while decoding, and when the picture's size, rotation or
+    pixel format changes within the span.
     """
-    frames = _decode(path)
-    if fps is None:
-        yield from (image for _, image in frames)
-        return
-    shown: np.ndarray | None = None
+    upright = _Upright(path, probe(path).pixel_aspect)
+    frames = decode_pictures(path)
     start, due = None, 0
-    for seconds, image in frames:
+    first, stop = span.frames(fps or FPS)
+    shown: _Shown | None = None
+    for seconds, frame in frames:
         start = seconds if start is None else start
+        if fps is None:
+            yield upright(seconds - start, frame)
+            continue
         while shown is not None and due / fps < seconds - start - 0.5 / fps:
-            yield shown
+            if due >= first:
+                yield shown.image
             due += 1
-        shown = image
-    if shown is not None:
-        yield shown
+            if stop is not None and due >= stop:
+                return
+        shown = _Shown(upright, seconds - start, frame)
+    if shown is not None and due >= first:
+        yield shown.image
 
 
-def _decode(path: Path | str) -> Iterator[tuple[float, np.ndarray]]:
-    with _open(path) as container:
-        stream = _video_stream(container, path)
-        stream.thread_type = "AUTO"
-        rate = float(stream.average_rate or FPS)
-        count = 0
-        try:
-            for frame in container.decode(stream):
-                seconds = frame.time if frame.time is not None else count / rate
-                image = frame.to_ndarray(format="rgb24")
-                turns = round(getattr(frame, "rotation", 0) / 90) % 4
-                yield seconds, np.ascontiguousarray(np.rot90(image, turns)) if turns else image
-                count += 1
-        except av.FFmpegError as error:
-            raise UserError(f"{path} breaks off after {count} frames ({error.strerror}); re-encode or replace it") from None
-        if count == 0:
-            raise UserError(f"{path} holds no frame that can be decoded; replace it")
+@dataclass
+class _Shown:
+    """A frame that is turned into a picture only when it is asked for."""
+
+    upright: _Upright
+    seconds: float
+    frame: av.VideoFrame
+
+    @cached_property
+    def image(self) -> np.ndarray:
+        return self.upright(self.seconds, self.frame)
+
+
+@dataclass
+class _Upright:
+    """Decoded frames as pictures: turned as the file asks, with square pixels, all of one kind."""
+
+    path: Path | str
+    pixel_aspect: float
+    first: tuple[int, int, int, str] | None = None
+
+    def __call__(self, seconds: float, frame: av.VideoFrame) -> np.ndarray:
+        turns = round(frame.rotation / 90) % 4
+        kind = (frame.width, frame.height, turns * 90, frame.format.name.replace("yuvj", "yuv"))
+        self.first = self.first or kind
+        if kind != self.first:
+            was, now = ("{}x{} turned {} degrees in {}".format(*k) for k in (self.first, kind))
+            raise UserError(
+                f"the picture of {self.path} changes at {seconds:.2f} s from {was} to {now}; choose a part before or after that "
+                "(prepare --from, --to in seconds), or re-encode it"
+            )
+        image = frame.to_ndarray(format="rgb24")
+        width = round(frame.width * self.pixel_aspect)
+        if width != frame.width:
+            import cv2
+
+            method = cv2.INTER_CUBIC if width > frame.width else cv2.INTER_AREA
+            image = cv2.resize(image, (width, frame.height), interpolation=method)
+        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+
+def picture_notes(path: Path | str) -> list[str]:
+    """What a reader should know of how a video was filmed: a high dynamic range or half frames are read as they are."""
+    notes: list[str] = []
+    for _, frame in islice(decode_pictures(path), NOTED_FRAMES):
+        if frame.color_trc in HIGH_RANGE:
+            notes.append(
+                f"the picture is {HIGH_RANGE[frame.color_trc]}: its values are taken as they are and look pale; "
+                "tone-map it to BT.709 first for natural colours"
+            )
+        if frame.interlaced_frame:
+            notes.append("the picture is interlaced and read as it is: moving edges look like combs; de-interlace it first (yadif)")
+    return list(dict.fromkeys(notes))
 
 
 class VideoWriter:
@@ -162,70 +228,3 @@ class VideoWriter:
             block.sample_rate, block.pts = self.rate, start
             self._container.mux(self._sound.encode(block))
         self._container.mux(self._sound.encode(None))
-
-
-def to_int16(audio: np.ndarray) -> np.ndarray:
-    """float32 in [-1, 1] -> int16; what lies outside is clipped."""
-    return np.round(np.clip(audio, -1.0, 1.0) * 32767).astype(np.int16)
-
-
-def read_audio(path: Path | str, rate: int = SAMPLE_RATE) -> np.ndarray:
-    """Decode a file's first sound track to mono float32 [S] in [-1, 1] at `rate`, starting at the picture's first frame.
-
-    Raises UserError when there is no sound track or it cannot be decoded.
-    """
-    with _open(path) as container:
-        if not container.streams.audio:
-            raise UserError(f"{path} has no sound; give a file with a sound track")
-        stream = _readable(container.streams.audio[0], "sound", path)
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
-        blocks: list[np.ndarray] = []
-        first: float | None = None
-        try:
-            for frame in container.decode(stream):
-                first = frame.time if first is None else first
-                blocks += [block.to_ndarray()[0] for block in resampler.resample(frame)]
-            blocks += [block.to_ndarray()[0] for block in resampler.resample(None)]
-        except av.FFmpegError as error:
-            raise UserError(f"the sound of {path} cannot be decoded ({error.strerror}); re-encode it") from None
-        picture = _start_time(container.streams.video[0]) if container.streams.video else 0.0
-    audio = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-    if audio.size == 0:
-        raise UserError(f"the sound track of {path} is empty; give a file with sound")
-    late = round(((first or 0.0) - picture) * rate)
-    return np.pad(audio, (late, 0)) if late > 0 else audio[-late:]
-
-
-def write_wav(path: Path | str, audio: np.ndarray, rate: int = SAMPLE_RATE) -> None:
-    """Write float32 [S] in [-1, 1] as mono 16-bit PCM, atomically."""
-    from scipy.io import wavfile
-
-    with atomic_path(path) as temporary:
-        wavfile.write(temporary, rate, to_int16(audio))
-
-
-def _start_time(stream: av.VideoStream) -> float:
-    return float(stream.start_time * stream.time_base) if stream.start_time and stream.time_base else 0.0
-
-
-def _open(path: Path | str) -> av.container.InputContainer:
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path} does not exist or is not a file")
-    try:
-        return av.open(str(path))
-    except (av.FFmpegError, OSError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path} cannot be opened as video or sound ({reason}); give a file that ffmpeg reads") from None
-
-
-def _video_stream(container: av.container.InputContainer, path: Path | str) -> av.VideoStream:
-    if not container.streams.video:
-        raise UserError(f"{path} has no picture; give a video")
-    return _readable(container.streams.video[0], "picture", path)
-
-
-def _readable(stream: Any, what: str, path: Path | str) -> Any:
-    if stream.codec_context is None:
-        raise UserError(f"the {what} of {path} is in a codec that cannot be read here; re-encode it to H.264 and AAC")
-    return stream
