@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -15,6 +15,8 @@ LAG = 2  # two frames of motion: on real clips the true shift scores 0.7-0.9, it
 REACH = 12
 MIN_SCORE = 0.15
 MIN_GAIN = 0.02
+WINDOW = 40  # frames that must agree on a shift of their own, twice, half a window apart
+SLIP_GAIN = 0.05
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Alignment:
     """Best shift of a clip against the ground truth, in frames; positive: it is ahead.
 
     score, at_zero: correlation of motion at the best shift and at none.  first, last: best shift of the clip's
-    first and last third, None where it fits nowhere near.  motion: energy of its motion relative to the truth's.
+    first and last third, None where it fits nowhere near.
+    slip: (frame, shift) of a part that lies elsewhere than the whole.  motion: energy of its motion relative to the truth's.
     """
 
     shift: int
@@ -31,6 +34,7 @@ class Alignment:
     first: int | None
     last: int | None
     motion: float
+    slip: tuple[int, int] | None = None
 
     @property
     def known(self) -> bool:
@@ -49,7 +53,9 @@ class Alignment:
 
     @property
     def drifts(self) -> bool:
-        """Whether the shift changes along the clip, as it does after a wrong frame rate."""
+        """Whether the shift changes along the clip, as it does after a wrong frame rate or a lost frame."""
+        if self.slip is not None:
+            return True
         return self.first is not None and self.last is not None and abs(self.last - self.first) >= 2
 
 
@@ -59,16 +65,28 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     return cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
-def reference(subject: Subject, ids: Iterable[int]) -> np.ndarray:
-    """Thumbnails [T, 48, 48] of the ground truth; NaN where the subject has no such frame."""
-    known = {row.img_id for split in ("train", "val") for row in subject.frames(split)}
+def reference(subject: Subject, ids: Iterable[int | None]) -> np.ndarray:
+    """Thumbnails [T, 48, 48] of the ground truth's frames; NaN where there is none."""
     absent = np.full((SIDE, SIDE), np.nan, np.float32)
-    return np.stack([thumbnail(subject.gt(i)) if i in known else absent for i in ids])
+    there = {path.stem for path in (subject.root / "gt_imgs").glob("*")}
+    return np.stack([thumbnail(subject.gt(i)) if str(i) in there else absent for i in ids])
 
 
-def align(clip: np.ndarray, subject: Subject, first_img_id: int) -> Alignment:
-    """Compare thumbnails [T, 48, 48] of a clip, whose first should be `first_img_id`, over shifts of +-12 frames."""
-    truth = reference(subject, range(first_img_id - REACH, first_img_id + len(clip) + REACH))
+def rows(subject: Subject) -> list[int]:
+    """All img_ids of the subject in order; methods render one frame a row, whatever gaps the ids have."""
+    return sorted({row.img_id for split in ("train", "val") for row in subject.frames(split)})
+
+
+def _around(subject: Subject, img_ids: Sequence[int]) -> list[int | None]:
+    """The ids with the REACH rows before and after them, None where there are none."""
+    known = rows(subject)
+    before, after = ([i for i in known if i < img_ids[0]][-REACH:], [i for i in known if i > img_ids[-1]][:REACH])
+    return [*[None] * (REACH - len(before)), *before, *img_ids, *after, *[None] * (REACH - len(after))]
+
+
+def align(clip: np.ndarray, subject: Subject, img_ids: Sequence[int]) -> Alignment:
+    """Compare thumbnails [T, 48, 48] of a clip that should show the T frames `img_ids`, over shifts of +-12 rows."""
+    truth = reference(subject, _around(subject, img_ids))
     scores = correlations(clip, truth)
     third = len(clip) // 3
     thirds = [
@@ -78,18 +96,30 @@ def align(clip: np.ndarray, subject: Subject, first_img_id: int) -> Alignment:
     best = int(scores.argmax())
     own, real = _motion(clip), _motion(truth[REACH:REACH + len(clip)])
     motion = float((own**2).mean() / max(np.nanmean(real**2), 1e-9)) if np.isfinite(real).any() else 0.0
-    return Alignment(best - REACH, float(scores[best]), float(scores[REACH]), first, last, motion)
+    return Alignment(best - REACH, float(scores[best]), float(scores[REACH]), first, last, motion, _slip(clip, truth, best))
+
+
+def _slip(clip: np.ndarray, truth: np.ndarray, best: int) -> tuple[int, int] | None:
+    """Where a part of the clip fits better elsewhere than the whole does: (frame, shift), told by two windows in a row."""
+    before: int | None = None
+    for at in range(0, len(clip) - WINDOW + 1, WINDOW // 2):
+        scores = correlations(clip[at:at + WINDOW], truth[at:at + WINDOW + 2 * REACH])
+        own = int(scores.argmax())
+        slipped = own != best and scores[own] >= 2 * MIN_SCORE and scores[own] - scores[best] > SLIP_GAIN
+        if slipped and before == own:
+            return at - WINDOW // 2, own - REACH
+        before = own if slipped else None
+    return None
 
 
 def search(clip: np.ndarray, subject: Subject) -> tuple[int | None, int | None]:
-    """The img_ids of the frames that a clip, thumbnails [T, 48, 48], starts and ends with in the video; None where unsure."""
-    ids = sorted({row.img_id for split in ("train", "val") for row in subject.frames(split)})
-    truth = reference(subject, range(ids[0], ids[-1] + 1))
+    """The places among `rows` that a clip, thumbnails [T, 48, 48], starts and ends at in the video; None where unsure."""
+    truth = reference(subject, rows(subject))
     window = max(20, len(clip) // 8)
     if window > min(len(clip), len(truth)):
         return None, None
     ends = [correlations(part, truth) for part in (clip[:window], clip[-window:])]
-    start, last = (ids[0] + int(s.argmax()) if s.max() >= 2 * MIN_SCORE else None for s in ends)
+    start, last = (int(s.argmax()) if s.max() >= 2 * MIN_SCORE else None for s in ends)
     return start, None if last is None else last + window - 1
 
 

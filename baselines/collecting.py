@@ -45,10 +45,30 @@ def images(frames: Path | tuple[Path, ...]) -> Iterator[np.ndarray]:
         yield from read_frames(frames)
         return
     for path in frames:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise UserError(f"{path} is not a readable image; render the clip again")
-        yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        yield rgb(path)
+
+
+def rgb(path: Path) -> np.ndarray:
+    """An image of three colours as uint8 RGB [H, W, 3]; 16 bits a channel are rounded to 8.
+
+    Raises UserError for what is no picture of a face over its background: grey, or with transparent parts.
+    """
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise UserError(f"{path} is not a readable image; render the clip again")
+    if image.ndim != 3 or image.shape[2] not in (3, 4):
+        raise UserError(f"{path} is grey (a depth or a mask?); give the colour frames")
+    if image.dtype not in (np.uint8, np.uint16):
+        raise UserError(f"{path} has {image.dtype} values; write 8 or 16 bits a channel")
+    if image.dtype == np.uint16:
+        if image.max() < 4096:
+            raise UserError(f"{path} has 16 bits a channel but no value above {image.max()}; write its values over the whole range")
+        image = np.round(image / 257).astype(np.uint8)
+    if image.shape[2] == 4:
+        if image[..., 3].min() < 255:
+            raise UserError(f"{path} has transparent parts; lay it over the background and write RGB")
+        image = image[..., :3]
+    return cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_BGR2RGB)
 
 
 def read(native: Native) -> Clip:
@@ -94,7 +114,7 @@ def collect(
     frames, torso = clip.native.frames, clip.native.torso_mode or spec.torso_mode
     if setting == "self":
         _inspect(clip, subject, test, start, torso, findings)
-    lossless = source_is_lossless(frames) if isinstance(frames, Path) else frames[0].suffix.lower() == ".png"
+    lossless = source_is_lossless(frames) if isinstance(frames, Path) else frames[0].suffix.lower() in (".png", ".bmp")
     with PredictionsWriter(
         out, method=name or spec.name, subject=subject.name, setting=setting, first_img_id=test[0].img_id,
         torso_mode=torso, source=_source(clip.native), lossless=lossless, audio=sound,
@@ -127,6 +147,11 @@ def _fitting(
 
 
 def _check_size(clip: Clip, subject: Subject) -> None:
+    if clip.size != subject.size and clip.size == tuple(-(-side // 16) * 16 for side in subject.size):
+        raise UserError(
+            f"{clip.native.place} is {clip.size[1]}x{clip.size[0]}, {subject.root} is {subject.size[1]}x{subject.size[0]}: its "
+            "encoder went up to multiples of 16 (imageio's macro_block_size); write it with macro_block_size=1, or as images"
+        )
     if clip.size != subject.size:
         raise UserError(
             f"{clip.native.place} is {clip.size[1]}x{clip.size[0]}, {subject.root} is {subject.size[1]}x"
@@ -134,12 +159,26 @@ def _check_size(clip: Clip, subject: Subject) -> None:
         )
 
 
+def verify_in_place(path: Path, subject: Subject, test: Sequence[Frame]) -> None:
+    """Raises UserError unless a video shows the test frames and no other: what `import` would find, found in passing."""
+    clip = read(Native(path))
+    advice = f"bring it in with d3talker import video {path} --subject {subject.root}, which finds the frames to compare"
+    _check_size(clip, subject)
+    if len(clip.thumbs) != len(test):
+        raise UserError(f"{path} holds {len(clip.thumbs)} frames, the test of {subject.name} has {len(test)}; {advice}")
+    try:
+        _verify(clip, subject, test, 0, unverified=False)
+    except UserError as error:
+        raise UserError(f"{error}; or {advice}") from None
+
+
 def _verify(clip: Clip, subject: Subject, test: Sequence[Frame], start: int, unverified: bool) -> Findings:
     thumbs = clip.thumbs[start:start + len(test)]
-    found = alignment.align(thumbs, subject, test[0].img_id)
+    found = alignment.align(thumbs, subject, [row.img_id for row in test])
     if found.known and not found.shifted and not found.drifts:
         return Findings([f"alignment verified: best shift {found.shift}, correlation of motion {found.score:.3f}"])
-    cause = diagnosis.wrong_frames(found, len(test), *alignment.search(thumbs, subject), test[0].img_id)
+    expected = alignment.rows(subject).index(test[0].img_id)
+    cause = diagnosis.wrong_frames(found, len(test), *alignment.search(thumbs, subject), expected)
     if cause and not unverified:
         raise UserError(f"{clip.native.place} does not show the test frames of {subject.name}: {cause}")
     return Findings(notes=[f"alignment not verified: {cause or 'the clip hardly moves'}"])

@@ -59,7 +59,7 @@ def wrong_count(found: int, counts: Counts, rate: float) -> str | None:
 def wrong_frames(found: Alignment, frames: int, start: int | None, end: int | None, expected: int) -> str | None:
     """Why a clip of the right length shows the wrong frames; None when nothing speaks against it.
 
-    start, end: img_ids that a search through the video found for the clip's ends.  expected: the first test frame.
+    start, end: rows that a search through the video found for the clip's ends.  expected: the first test frame's row.
     """
     if start is not None and end is not None and abs(end - start + 1 - frames) > 2:
         rate = 25 * frames / max(end - start + 1, 1)
@@ -69,6 +69,9 @@ def wrong_frames(found: Alignment, frames: int, start: int | None, end: int | No
         )
     if start is not None and end is not None and abs(start - expected) > FAR:
         return f"it starts with frame {start}, the test with {expected}: a wrong split; render transforms_val.json"
+    if found.slip is not None:
+        at, shift = found.slip
+        return f"around its frame {at} it is off by {shift - found.shift:+d}: a frame is missing or doubled there; render again"
     if found.drifts:
         return f"it is off by {found.first} frames at its start, {found.last} at its end: some were lost; render again"
     if found.shifted:

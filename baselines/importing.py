@@ -62,29 +62,37 @@ def run(config: ImportConfig, test_frames: TestFrames) -> Findings:
     from baselines.collecting import collect
     from d3talker.subject.layout import Subject
 
-    spec, candidates = _locate(config)
+    if config.first_frame is not None and config.first_frame < 0:
+        raise UserError(f"--first-frame is {config.first_frame}; give the index of a frame, from 0")
+    subject = Subject(config.subject)
+    spec, candidates = _locate(config, subject)
     if config.torso_mode:
         candidates = [replace(native, torso_mode=config.torso_mode) for native in candidates]
     _check_target(config.out)
-    subject = Subject(config.subject)
     return collect(
         spec, candidates, subject, test_frames(subject), config.out, name=config.name, setting=config.setting,
         audio=config.audio, first_frame=config.first_frame, unverified=config.unverified,
     )
 
 
-def _locate(config: ImportConfig) -> tuple[MethodSpec, Sequence[Native]]:
+def _locate(config: ImportConfig, subject: Subject) -> tuple[MethodSpec, Sequence[Native]]:
     if config.method in ANY:
         if not config.name:
             raise UserError(f"outputs of kind '{config.method}' need a name for the tables; give --name NAME")
         if not config.torso_mode:
             raise UserError("what stands below the head is not known; give --torso-mode: gt, synthesised, pasted, none")
-        return MethodSpec(name=config.name, title=config.name, kind="other"), anything(config.output)
+        return MethodSpec(name=config.name, title=config.name, kind="other"), anything(config.output, _lost(subject))
     registry = Registry(config.plugin)
     spec, locate = registry.get(config.method), registry.adapter(config.method).locate
     if isinstance(locate, Skip):
         raise UserError(f"nothing can be imported for '{spec.name}': {locate.reason}")
     return spec, locate(config.output, config.setting) if locate else by_pattern(spec, config.output, config.setting)
+
+
+def _lost(subject: Subject) -> set[int]:
+    """Numbers of frames that the subject lacks, since the face was lost there: images named by img_id lack them too."""
+    ids = {row.img_id for split in ("train", "val") for row in subject.frames(split)}
+    return set(range(min(ids), max(ids))) - ids
 
 
 def _check_target(out: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
@@ -11,7 +11,9 @@ from baselines.adapter import Native, Setting
 from baselines.spec import MethodSpec
 from d3talker.errors import UserError
 
-IMAGES, VIDEOS = {".png", ".jpg", ".jpeg"}, {".mp4", ".mov", ".mkv", ".avi", ".webm"}
+LAST_NUMBER = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
+IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+VIDEOS = {".mp4", ".mov", ".mkv", ".avi", ".webm"}
 
 
 def matches(folder: Path, pattern: str) -> list[Path]:
@@ -66,6 +68,35 @@ def numbered(paths: Sequence[Path], number: re.Pattern[str], origin: int) -> tup
     return tuple(by_number[k] for k in sorted(by_number))
 
 
+def one_series(paths: Sequence[Path], lost: Collection[int] = ()) -> tuple[Path, ...]:
+    """Images of one kind and one way of naming, in the order of the last number in their names.
+
+    lost: numbers that may be missing, since the subject itself lacks them.
+    Raises UserError when kinds or namings are mixed, a name has no number, or a number is missing or there twice.
+    """
+    place = paths[0].parent
+    suffixes = sorted({p.suffix.lower() for p in paths})
+    if len(suffixes) > 1:
+        raise UserError(f"{place} mixes {' and '.join(suffixes)} images; give a folder with one kind")
+    by_number: dict[int, Path] = {}
+    namings: dict[tuple[str, str], Path] = {}
+    for path in paths:
+        match = LAST_NUMBER.fullmatch(path.stem)
+        if match is None:
+            raise UserError(f"{path} has no number in its name, so its place in time is not known; number it or remove it")
+        first = next(iter(namings.values()), path)
+        if namings.setdefault((match[1], match[3]), path) is path and first is not path:
+            raise UserError(f"{place} holds images named like {first.name} and like {path.name}; keep one kind alone")
+        other = by_number.setdefault(int(match[2]), path)
+        if other is not path:
+            raise UserError(f"{place} holds {other.name} and {path.name}, twice the same number; keep one of them")
+    gaps = sorted(set(range(min(by_number), max(by_number))) - set(by_number) - set(lost))
+    if gaps:
+        missing = f"image {gaps[0]}" + (f" and {len(gaps) - 1} more" if len(gaps) > 1 else "")
+        raise UserError(f"{place} lacks {missing}: all that follow would be compared with their neighbours; render it again")
+    return tuple(by_number[k] for k in sorted(by_number))
+
+
 def newest(paths: Sequence[Path], step: re.Pattern[str]) -> list[Path]:
     """Those paths whose training step or epoch, the one group of `step`, is the highest."""
     steps = {p: int(m.group(1)) for p in paths if (m := step.search(str(p)))}
@@ -82,11 +113,11 @@ def by_pattern(spec: MethodSpec, folder: Path, setting: Setting) -> list[Native]
         raise UserError(f"{folder} holds {len(videos)} videos that fit '{spec.outputs}'; narrow the pattern")
     if not videos and not images:
         raise nothing(spec.title, folder, spec.outputs)
-    return [Native(videos[0] if videos else images)]
+    return [Native(videos[0] if videos else one_series(images))]
 
 
-def anything(path: Path) -> list[Native]:
-    """A video file, or a folder of images or with one video: for methods that nobody declared."""
+def anything(path: Path, lost: Collection[int] = ()) -> list[Native]:
+    """A video file, or a folder of images or with one video, for methods that nobody declared; lost: as of `one_series`."""
     if path.is_file():
         return [Native(path)]
     if not path.is_dir():
@@ -95,10 +126,7 @@ def anything(path: Path) -> list[Native]:
     images = tuple(p for p in files if p.suffix.lower() in IMAGES)
     videos = [p for p in files if p.suffix.lower() in VIDEOS]
     if images:
-        suffixes = {p.suffix.lower() for p in images}
-        if len(suffixes) > 1:
-            raise UserError(f"{path} mixes {' and '.join(sorted(suffixes))} images; give a folder with one kind")
-        return [Native(images)]
+        return [Native(one_series(images, lost))]
     if len(videos) != 1:
         raise UserError(f"{path} holds {len(videos)} videos and no images; give the video itself")
     return [Native(videos[0])]

@@ -35,8 +35,8 @@ class Bar:
             self._outermost = not _shown
             if self._outermost:
                 _shown.append(Progress(
-                    TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                    TimeRemainingColumn(), TextColumn("{task.fields[status]}"), console=console, transient=False,
+                    TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                    TimeRemainingColumn(), TextColumn("{task.fields[status]}", markup=False), console=console, transient=False,
                 ))
                 _shown[0].start()
             self._rich = _shown[0]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from d3talker.errors import UserError
 from d3talker.files import read_json, write_json
 from d3talker.subject.layout import Frame, Subject
@@ -23,11 +25,19 @@ def write_alignment(subject: Subject, test: Sequence[Frame], out: Path) -> None:
     source = own if own.exists() else truth
     if not source.exists():
         return
-    first, last = test[0].img_id / FPS, (test[-1].img_id + 1) / FPS
+    ids = np.array([frame.img_id for frame in test])
+    first, last = ids[0] / FPS, (ids[-1] + 1) / FPS
+    lost = ids - ids[0] - np.arange(len(ids))  # frames before each that the clip lacks
+
+    def placed(seconds: float) -> float:
+        """A moment of the video in the clip."""
+        row = max(int(np.searchsorted(ids, seconds * FPS, "right")) - 1, 0)
+        return seconds - float(first) - float(lost[row]) / FPS
+
     try:
         rows = [
             {
-                "start": float(row["start"]) - first, "end": float(row["end"]) - first, "word": row.get("word", ""),
+                "start": placed(float(row["start"])), "end": placed(float(row["end"])), "word": row.get("word", ""),
                 "phoneme": row.get("phoneme", row.get("symbol", "")),
             }
             for row in read_json(source)

@@ -114,10 +114,13 @@ def _against_subject(
     if ours is not None and ours.manifest.setting == "cross":
         return score(ours.frames(), None, names, **options)
     if ours is not None:
-        first, count = ours.manifest.first_img_id, ours.manifest.frames
-        img_ids = list(range(first, first + count))
+        img_ids = subject.following(ours.manifest.first_img_id, ours.manifest.frames)
     else:
-        img_ids = [frame.img_id for frame in D3_V1.test(subject)]
+        from baselines.collecting import verify_in_place
+
+        test = D3_V1.test(subject)
+        verify_in_place(path, subject, test)
+        img_ids = [frame.img_id for frame in test]
     parsed = all(subject.layout.image("parsing", img_id, ".png").exists() for img_id in img_ids)
     masks = subject_masks(subject, img_ids) if parsed else None
     return score(_frames(path, ours), (subject.gt(img_id) for img_id in img_ids), names, masks=masks, **options)
@@ -164,10 +167,11 @@ def _lossless(path: Path) -> bool:
 def _print_table(results: dict[str, MetricResult], report: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     title = f"{report['predictions']} against {report['reference'] or 'nothing'}"
     title += "" if report["lossless"] else " (from a lossy video)"
-    table = Table(title=title, box=None, title_justify="left")
+    table = Table(title=Text(title), box=None, title_justify="left")
     for heading in ("metric", "", "value", "95 % interval", "beside it"):
         table.add_column(heading, overflow="fold")
     missing: dict[str, list[str]] = {}
@@ -177,7 +181,7 @@ def _print_table(results: dict[str, MetricResult], report: dict[str, Any]) -> No
             missing.setdefault(str(result.reason), []).append(metric.title)
         value = "-" if result.value is None else f"{result.value:.4f} {metric.unit}".strip()
         interval = "" if result.interval is None else "{:.4f} - {:.4f}".format(*result.interval)
-        table.add_row(metric.title, metric.arrow, value, interval, _facts(result.extra))
+        table.add_row(metric.title, metric.arrow, value, interval, Text(_facts(result.extra)))
     console = Console()
     console.print(table)
     for reason, titles in missing.items():

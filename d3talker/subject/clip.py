@@ -11,8 +11,9 @@ import numpy as np
 
 from d3talker.errors import UserError
 from d3talker.progress import track as progress
+from d3talker.subject.cuts import CutWatch
 from d3talker.subject.landmarks import LandmarkDetector
-from d3talker.video import FPS, probe, read_frames
+from d3talker.video import FPS, WHOLE, Span, probe, read_frames
 
 MIN_FRAMES = 50  # two seconds: less holds neither a budget nor a test
 MIN_SIDE = 64  # pixels; dlib's predictor has nothing to hold on to below
@@ -72,30 +73,37 @@ class Crop:
         return (points + 0.5 - (self.x, self.y)) * (size / self.side) - 0.5
 
 
-def frames(path: Path, crop: Crop, size: int) -> Iterator[np.ndarray]:
-    """The clip's frames at 25 fps, cropped and scaled: uint8 RGB [size, size, 3]."""
-    for frame in read_frames(path, FPS):
+def frames(path: Path, crop: Crop, size: int, span: Span = WHOLE) -> Iterator[np.ndarray]:
+    """The frames of a part of the clip at 25 fps, cropped and scaled: uint8 RGB [size, size, 3]."""
+    for frame in read_frames(path, FPS, span):
         yield crop.apply(frame, size)
 
 
-def scan(path: Path, detector: LandmarkDetector, care: Care = THOROUGH, shortest: int = MIN_FRAMES) -> Scan:
-    """Landmarks of the clip's one face, at 25 fps, from at least `shortest` frames.
+def scan(
+    path: Path, detector: LandmarkDetector, care: Care = THOROUGH, shortest: int = MIN_FRAMES, span: Span = WHOLE
+) -> Scan:
+    """Landmarks of the one face in a part of the clip, at 25 fps, from at least `shortest` frames.
 
-    Raises UserError when frames are too few or too small, no face is there in half of them, or a second person is.
+    Raises UserError when frames are too few or too small, no face is there in half of them, a second person is, or the
+    picture cuts to another take.
     """
-    info = probe(path)
+    info, watch = probe(path), CutWatch()
     if min(info.width, info.height) < MIN_SIDE:
         raise UserError(f"{path} is {info.width}x{info.height} pixels; give a video of at least {MIN_SIDE} a side")
     follower = _Follower(detector, care)
-    total = round(info.duration * FPS) if info.duration else None
+    total = round(info.duration * FPS) if info.duration and span == WHOLE else None
     points = []
     shape = (info.height, info.width)
-    for frame in progress(read_frames(path, FPS), "landmarks", total):
+    for frame in progress(read_frames(path, FPS, span), "landmarks", total):
+        watch.add(frame)
         points.append(follower.next(frame))
         shape = frame.shape[:2]
     if len(points) < shortest:
         raise UserError(f"{path} has {len(points)} frames at {FPS} fps; give at least {shortest}")
     result = Scan(np.stack(points), *shape)
+    if cuts := watch.cuts():
+        when = ", ".join(f"{span.start + at / FPS:.2f}" for at in cuts[:5]) + (" and later" if len(cuts) > 5 else "")
+        raise UserError(f"{path} cuts to another take at {when} s; choose one take with --from and --to, in seconds")
     if len(result.lost) > len(points) / 2:
         where = f"{len(result.lost)} of {len(points)} frames"
         raise UserError(f"{path} shows no face in {where}; give a video of one person's face")

@@ -132,6 +132,17 @@ class Subject:
             for row in self._transforms(split)["frames"]
         ]
 
+    def following(self, img_id: int, count: int) -> list[int]:
+        """img_ids of `count` rows of the split that holds img_id, from it on: ids may have gaps where a face was lost.
+
+        Raises UserError when there are not so many.
+        """
+        for split in ("val", "train"):
+            ids = [frame.img_id for frame in self.frames(split)]
+            if img_id in ids and len(ids) - ids.index(img_id) >= count:
+                return ids[ids.index(img_id):][:count]
+        raise UserError(f"{self.root} has no {count} frames from frame {img_id} on; was it prepared again, with another split?")
+
     def _transforms(self, split: str) -> dict[str, Any]:
         path = self._need(self.layout.transforms(split))
         value = read_json(path)

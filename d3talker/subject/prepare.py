@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 import time
@@ -22,8 +23,9 @@ from d3talker.motion.head import NAME as FACE_MODEL
 from d3talker.subject.layout import FEATURES, SCHEMA, Layout, test_split
 from d3talker.subject.stages import NAMES, Stages
 from d3talker.version import __version__
-from d3talker.video import FPS, probe
+from d3talker.video import FPS, Span, probe
 
+PART = ("start", "stop", "sound_track")  # said only where they choose something
 PACKAGES = ("av", "opencv-python-headless", "dlib-bin", "torch", "numpy", "scipy", "onnxruntime")
 
 
@@ -47,6 +49,12 @@ class PrepareConfig:
     """Folder with other people's networks; D3TALKER_WEIGHTS is searched too."""
     keep_lag: bool = False
     """Leave the sound as it is; else it is shifted to the lips where a lag of theirs is sure."""
+    start: Annotated[float, tyro.conf.arg(name="from")] = 0.0
+    """Where the part to use begins, in seconds of the video."""
+    stop: Annotated[float | None, tyro.conf.arg(name="to")] = None
+    """Where it ends; by default at the video's end."""
+    sound_track: int | None = None
+    """Which sound track, from 1, where the video has several that differ."""
 
 
 def run(config: PrepareConfig) -> None:
@@ -57,7 +65,7 @@ def run(config: PrepareConfig) -> None:
     _check(config)
     stages = Stages(
         config.video, config.out, config.size, config.landmarks, config.person, config.weights, config.keep_lag,
-        config.features,
+        config.features, Span(config.start, config.stop), config.sound_track,
     )
     mark = _mark(config)
     if _complete(stages.layout, stages.work, mark):
@@ -80,6 +88,8 @@ def _check(config: PrepareConfig) -> None:
         raise UserError(f"--size is {config.size}; give 32 to 2048 pixels")
     if not config.video.is_file():
         raise UserError(f"{config.video} does not exist or is not a file; give a video")
+    if not 0 <= config.start < (math.inf if config.stop is None else config.stop):
+        raise UserError(f"--from {config.start:g} --to {config.stop} is no part of a video; give two times in seconds, in order")
     if config.out.exists() and not config.out.is_dir():
         raise UserError(f"--out {config.out} is a file; give a folder")
     if not probe(config.video).has_audio:
@@ -89,7 +99,7 @@ def _check(config: PrepareConfig) -> None:
 def _mark(config: PrepareConfig) -> dict[str, Any]:
     """What makes two runs the same."""
     options = {key: value for key, value in asdict(config).items() if key not in ("video", "out", "weights")}
-    options = {key: str(value) for key, value in options.items()}
+    options = {key: str(value) for key, value in options.items() if key not in PART or value}
     return {"version": __version__, "sha256": sha256_file(config.video), "options": options}
 
 
@@ -136,7 +146,7 @@ def _summary(stages: Stages, mark: dict[str, Any]) -> dict[str, Any]:
         "face_model": FACE_MODEL, "source": source,
         "crop": asdict(stages.crop), "focal_at_512": round(track.focal, 2), "lost_frames": stages.scan.lost.tolist(),
         "reprojection_px_at_512": round(float(np.nanmean(track.errors)), 4),
-        "sound": read_json(stages.work / "lag.json"),
+        "sound": read_json(stages.work / "lag.json"), "notes": stages.notes(), "part_s": [stages.span.start, stages.span.stop],
         "seconds": read_json(stages.work / "seconds.json"), "cpu_seconds": read_json(stages.work / "cpu_seconds.json"),
         "tools": _tools(), "prepare": mark,
     }
@@ -156,6 +166,8 @@ def _say(out: Path, summary: dict[str, Any]) -> None:
     )
     if "phonemes" not in summary["features"] and (reason := content()[1]):
         print(f"no speech content, log-mel stands in: {reason}")
+    for note in summary["notes"]:
+        print(f"note: {note}", file=sys.stderr)
     if sound["corrected"]:
         left = summary["frames"] - (sound["frames"][1] - sound["frames"][0])
         out_of = f"; {left} frames that have no sound then are in neither split" if left else ""

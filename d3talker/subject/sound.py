@@ -12,13 +12,15 @@ from d3talker.video import FPS, SAMPLE_RATE, read_audio
 
 
 def clip_sound(subject: Subject, frames: Sequence[Frame]) -> np.ndarray:
-    """aud.wav from the first to the last of `frames`, float32 [len(frames) * 640] at 16 kHz, padded with silence.
+    """What sounds in aud.wav while each of `frames` is shown, float32 [len(frames) * 640] at 16 kHz, padded with silence.
 
-    Frame i of the video sounds from i / 25 s on.  Raises UserError when the sound ends before the first frame.
+    Row i of the features, a frame's aud_id, sounds from i / 25 s on: where frames of the video are missing (the face was
+    lost), their sound is missing too.  Raises UserError when the sound ends before the first frame.
     """
     step = SAMPLE_RATE // FPS
-    start = frames[0].img_id
-    audio = read_audio(subject.layout.audio)[start * step:][:len(frames) * step]
-    if audio.size == 0:
-        raise UserError(f"{subject.layout.audio} ends before frame {start}; give the sound of the whole video")
-    return np.pad(audio, (0, len(frames) * step - audio.size))
+    rows = np.array([frame.aud_id for frame in frames])
+    audio = read_audio(subject.layout.audio)
+    if audio.size <= rows[0] * step:
+        raise UserError(f"{subject.layout.audio} ends before frame {rows[0]}; give the sound of the whole video")
+    whole = np.pad(audio, (0, max(0, (int(rows.max()) + 1) * step - audio.size)))
+    return whole[: len(whole) // step * step].reshape(-1, step)[rows].reshape(-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from d3talker.errors import UserError
 from d3talker.files import atomic_path, read_json, write_json, write_npy
 from d3talker.motion.head import embedded_head
 from d3talker.progress import track as progress
-from d3talker.subject import clip, palette, torso
+from d3talker.subject import clip, cuts, palette, torso
 from d3talker.subject.action_units import write_action_units
 from d3talker.subject.eyes import action_units
 from d3talker.subject.flow import choose_references, find_tracks
@@ -27,7 +28,7 @@ from d3talker.subject.parsing import SIDE, Parser, Placement, label_image
 from d3talker.subject.person import person_finder
 from d3talker.subject.seeds import first_labels
 from d3talker.subject.tracking import VIEW, Track, fit_track
-from d3talker.video import FPS, SAMPLE_RATE, read_audio, write_wav
+from d3talker.video import FPS, SAMPLE_RATE, WHOLE, Span, picture_notes, read_audio, write_wav
 
 KEY_FRAMES = 24  # that the parser learns from
 ROUGH_STEPS, FINE_STEPS = 120, 200  # of the two fits
@@ -41,10 +42,12 @@ class Stages:
     def __init__(
         self, video: Path, root: Path, size: int, detector: str = "dlib", person: str = "auto",
         weights: Path | None = None, keep_lag: bool = False, feature_names: tuple[str, ...] = ("auto",),
+        span: Span = WHOLE, sound_track: int | None = None,
     ) -> None:
         self.video, self.size, self.detector, self.person = video, size, detector, person
         self.weights, self.keep_lag, self.feature_names = weights, keep_lag, feature_names
         self.layout = Layout(root)
+        self.span, self.sound_track = span, sound_track
         self.work = root / ".prepare"
 
     def landmarks(self) -> None:
@@ -53,7 +56,7 @@ class Stages:
         if path.exists():
             return
         self._heard()  # a silent clip should fail before the long part
-        found = clip.scan(self.video, LandmarkDetector(self.detector))  # type: ignore[arg-type]
+        found = clip.scan(self.video, LandmarkDetector(self.detector), span=self.span)  # type: ignore[arg-type]
         with atomic_path(path) as temporary:
             np.savez(temporary, points=found.points, shape=(found.height, found.width))
 
@@ -79,13 +82,21 @@ class Stages:
         columns = points.reshape(self.total, -1).T
         return np.stack([np.interp(frames, seen, column[seen]) for column in columns], 1).reshape(points.shape)
 
+    def _pictures(self, size: int) -> Iterator[np.ndarray]:
+        return clip.frames(self.video, self.crop, size, self.span)
+
     def _heard(self) -> np.ndarray:
-        audio = read_audio(self.video)
+        """The span's sound [S], at most 1 loud: what a lossy codec overshoots is made quieter, not clipped."""
+        first, stop = self.span.frames()
+        step = SAMPLE_RATE // FPS
+        audio = read_audio(self.video, track=self.sound_track)[first * step:None if stop is None else stop * step]
+        if not audio.size:
+            raise UserError(f"the sound of {self.video} ends before --from {self.span.start:g}; choose an earlier part")
         if not np.isfinite(audio).all():
             raise UserError(f"the sound of {self.video} holds NaN or infinity; re-encode it")
         if np.abs(audio).max() < 1e-4:
             raise UserError(f"the sound of {self.video} is silent throughout; give a video of someone who talks")
-        return audio.clip(-1, 1)
+        return audio / max(float(np.abs(audio).max()), 1.0)
 
     def sound(self) -> None:
         """aud.wav, as long as the picture; its lag is measured on the training frames, and corrected where it is sure."""
@@ -93,6 +104,7 @@ class Stages:
         if path.exists() and self.layout.audio.exists():
             return
         audio = self._heard()
+        heard = round(len(audio) / SAMPLE_RATE, 2)
         lag = self._lag(audio)
         shift = lag["lag"] if lag["sure"] and not self.keep_lag else 0
         samples = shift * SAMPLE_RATE // FPS
@@ -101,7 +113,7 @@ class Stages:
         missing = max(0, length - len(audio))
         silent = min(max(shift, 0), -(-missing * FPS // SAMPLE_RATE))  # frames at the end that the shift left without sound
         write_wav(self.layout.audio, np.pad(audio, (0, missing))[:length])
-        write_json(path, {**lag, "corrected": shift, "frames": [max(0, -shift), self.total - silent]})
+        write_json(path, {**lag, "corrected": shift, "frames": [max(0, -shift), self.total - silent], "heard_s": heard})
 
     def _lag(self, audio: np.ndarray) -> dict[str, Any]:
         from d3talker.motion.lag import find_lag
@@ -123,7 +135,7 @@ class Stages:
         first = self._first_missing("ori_imgs", ".lms")
         if first == self.total:
             return
-        for i, frame in enumerate(progress(clip.frames(self.video, self.crop, self.size), "frames", self.total)):
+        for i, frame in enumerate(progress(self._pictures(self.size), "frames", self.total)):
             if i >= first:
                 write_image(self.layout.image("ori_imgs", i), frame)
                 write_landmarks(self.layout.image("ori_imgs", i, ".lms"), self.points[i])
@@ -151,8 +163,8 @@ class Stages:
         points, face, view = self.crop.map(self.scan.points, round(VIEW)) + 0.5, embedded_head(), round(VIEW)
         rough = fit_track(points, face, steps=ROUGH_STEPS)
         chosen = choose_references(rough.rotation, ~np.isnan(points[:, 0, 0]))
-        pictures = {i: f for i, f in enumerate(clip.frames(self.video, self.crop, view)) if i in chosen}
-        frames = progress(clip.frames(self.video, self.crop, view), "tracking", self.total)
+        pictures = {i: f for i, f in enumerate(self._pictures(view)) if i in chosen}
+        frames = progress(self._pictures(view), "tracking", self.total)
         corners = find_tracks(frames, {i: pictures[i] for i in chosen}, rough, face, points)
         return fit_track(points, face, corners, rough, FINE_STEPS, find_focal(points, face, rough))
 
@@ -168,7 +180,7 @@ class Stages:
             return
         parser = self._parser()
         fine = max(self.size, SIDE)
-        for i, frame in enumerate(progress(clip.frames(self.video, self.crop, fine), "masks", self.total)):
+        for i, frame in enumerate(progress(self._pictures(fine), "masks", self.total)):
             if i >= first:
                 place = self._place(i)
                 labels = label_image(parser.probabilities(frame, place), place, self.points[i, 60:68], self.size)
@@ -177,7 +189,7 @@ class Stages:
     def _parser(self) -> Parser:
         seen = np.flatnonzero(~np.isnan(self.scan.points[:, 0, 0]))
         keys = seen[np.linspace(0, len(seen) - 1, min(KEY_FRAMES, len(seen))).round().astype(int)].tolist()
-        images = np.stack([f for i, f in enumerate(clip.frames(self.video, self.crop, SIDE)) if i in set(keys)])
+        images = np.stack([f for i, f in enumerate(self._pictures(SIDE)) if i in set(keys)])
         points = self.crop.map(self.scan.points, SIDE)[keys]
         find = person_finder(self.person, self.weights)
         labels = first_labels(images, points, [find(image, at) for image, at in zip(images, points)])
@@ -213,6 +225,18 @@ class Stages:
             path = self.layout.root / FEATURES[name][0]
             if not path.exists():
                 write_npy(path, features.extract(name, audio, self.total, self.weights))
+
+    def notes(self) -> list[str]:
+        """What a reader of subject.json should know of the video, beside what was refused."""
+        notes = picture_notes(self.video)
+        heard, shown = read_json(self.work / "lag.json")["heard_s"], self.total / FPS
+        if abs(heard - shown) > 0.2:
+            lengths = f"the sound lasts {heard:.2f} s, the picture {shown:.2f} s"
+            notes.append(f"{lengths}: " + ("silence stands for the rest" if heard < shown else "the rest of the sound is cut off"))
+        if jumped := cuts.jumps(self.scan.points):
+            when = ", ".join(f"{self.span.start + at / FPS:.2f}" for at in jumped[:5])
+            notes.append(f"the face jumps at {when} s, as in a cut within one scene: look there, or use --from and --to")
+        return notes
 
     def _first_missing(self, folder: str, suffix: str) -> int:
         """First frame to write; the last one of an interrupted run may be broken, so it is written again."""

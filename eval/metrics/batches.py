@@ -10,6 +10,11 @@ import numpy as np
 
 from d3talker.errors import UserError
 
+
+class FramesTooSmall(UserError):
+    """One metric needs larger frames than these; the others do not."""
+
+
 SIZE = 8  # frames: enough to fill two cores, small enough for any memory
 END = object()
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from d3talker.backbones import Backbone, pretrained
 from d3talker.errors import UserError
 from d3talker.weights import load_state, packaged_file
-from eval.metrics.batches import pair
+from eval.metrics.batches import FramesTooSmall, pair
 from eval.metrics.workers import spread
 
 Net = Literal["alex", "vgg", "squeeze"]
@@ -76,7 +76,12 @@ def lpips(
     @torch.inference_mode()
     def one(a: np.ndarray, b: np.ndarray, mask: np.ndarray | None) -> float:  # more at once would only miss the cache
         chosen = None if mask is None else torch.from_numpy(mask).to(device)[None, None].float()
-        return model(to_images(a[None], device), to_images(b[None], device), chosen).item()
+        try:
+            return model(to_images(a[None], device), to_images(b[None], device), chosen).item()
+        except RuntimeError as error:
+            if "too small" not in str(error):
+                raise
+            raise FramesTooSmall(f"LPIPS has no value for frames of {a.shape[1]}x{a.shape[0]} px; enlarge them") from None
 
     return np.array(spread(one, predicted, reference, [None] * len(predicted) if masks is None else masks))
 

@@ -17,7 +17,7 @@ from d3talker.subject.layout import Subject
 from d3talker.subject.palette import Label
 from d3talker.weights import MissingWeights
 from eval.intervals import within
-from eval.metrics.batches import batches
+from eval.metrics.batches import FramesTooSmall, batches
 from eval.metrics.family import Context, Family, Known, Unavailable
 from eval.metrics.registry import METRICS, check_names
 from eval.metrics.result import MetricResult
@@ -73,8 +73,12 @@ def score(
         count += len(batch)
         if reference_landmarks is not None and len(reference_landmarks) < count:
             raise UserError(f"there are landmarks for {len(reference_landmarks)} reference frames, the clip is longer")
-        for family in families:
-            family.update(batch)
+        for family in list(families):
+            try:
+                family.update(batch)
+            except FramesTooSmall as error:
+                families.remove(family)
+                results.update(dict.fromkeys(family.names, MetricResult.missing(str(error))))
     for family in families:
         results.update(family.results())
     return {name: _within(results[name], METRICS[name].range) for name in metrics}
@@ -111,7 +115,7 @@ def score_predictions(
                 )
         regional = any("masks" in METRICS[name].needs for name in metrics if name in METRICS)
         if regional and subject is not None and _parsed(subject, ours.first_img_id):
-            masks = subject_masks(subject, range(ours.first_img_id, ours.first_img_id + ours.frames))
+            masks = subject_masks(subject, subject.following(ours.first_img_id, ours.frames))
     return score(
         predictions.frames(), None if reference is None else reference.frames(), metrics,
         audio=predictions.audio() if audio is None else audio, masks=masks, weights=weights, download=download,

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from d3talker.errors import UserError
 from d3talker.jit import compiling, kernel
-from eval.metrics.batches import pair
+from eval.metrics.batches import FramesTooSmall, pair
 from eval.metrics.workers import spread
 
 RADIUS, SIGMA = 5, 1.5
@@ -28,7 +27,7 @@ def ssim(predicted: np.ndarray, reference: np.ndarray, masks: Sequence[np.ndarra
     """
     predicted, reference = pair(predicted, reference)
     if min(predicted.shape[1:3]) < TAPS:
-        raise UserError(f"SSIM needs frames of at least {TAPS} px a side; enlarge them")
+        raise FramesTooSmall(f"SSIM needs frames of at least {TAPS} px a side; enlarge them")
     chosen = [None] * len(predicted) if masks is None else [mask[RADIUS:-RADIUS, RADIUS:-RADIUS] for mask in masks]
     with compiling("SSIM"):
         return np.array(spread(_frame, predicted, reference, chosen))

@@ -193,7 +193,7 @@ def test_silent_tracks_are_passed_over_and_a_choice_is_asked_for(tmp_path: Path)
     copies = write(tmp_path / "copies.mkv", [[(0, sound)], [(0, 0.3 * sound)]])
     close(read_audio(copies), at_16k(sound[0]))
     two = write(tmp_path / "two.mkv", [[(0, other)], [(0, sound)]])
-    with pytest.raises(UserError, match="several sound tracks.*--sound-track 2"):
+    with pytest.raises(UserError, match=r"several sound tracks.*--sound-track 2"):
         read_audio(two)
     close(read_audio(two, track=2), at_16k(sound[0]))
     with pytest.raises(UserError, match="2 sound tracks, there is no track 3"):
@@ -255,7 +255,7 @@ def test_a_song_with_a_cover_is_no_video(tmp_path: Path) -> None:
 
 def test_time_stamps_far_off_are_named(tmp_path: Path) -> None:
     sound = speech(1)[None]
-    with pytest.raises(UserError, match="time stamps in .* jump from 1.00 s to 2000.00 s"):
+    with pytest.raises(UserError, match=r"time stamps in .* jump from 1\.00 s to 2000\.00 s"):
         read_audio(write(tmp_path / "a.mkv", [[(0, sound), (2000, sound)]]))
 
 

@@ -95,7 +95,7 @@ def test_a_video_against_a_subject_must_hold_its_test_frames(tmp_path, capsys, s
     clip = video(tmp_path / "a.mkv")
     assert scores(capsys, clip, "--against", subject, "--metrics", "psnr")["metrics"]["psnr"]["value"] == 100
     assert cli.main(["evaluate", str(video(tmp_path / "c.mkv", FRAMES[:4])), "--against", str(subject)]) == 2
-    assert "ends after 4 frames" in capsys.readouterr().err
+    assert "holds 4 frames, the test of subject has 6; bring it in with d3talker import" in capsys.readouterr().err
 
 
 def test_cross_driven_clips_have_no_ground_truth(tmp_path, capsys, subject):
