@@ -60,18 +60,20 @@ TestFrames = Callable[["Subject"], Sequence["Frame"]]
 def run(config: ImportConfig, test_frames: TestFrames) -> Findings:
     """Import; returns what was found on the way.  Raises UserError naming the likely cause of any mismatch."""
     from baselines.collecting import collect
+    from d3talker.subject.checks import check
     from d3talker.subject.layout import Subject
 
     if config.first_frame is not None and config.first_frame < 0:
         raise UserError(f"--first-frame is {config.first_frame}; give the index of a frame, from 0")
     subject = Subject(config.subject)
+    notes = check(subject, training=False)
     spec, candidates = _locate(config, subject)
     if config.torso_mode:
         candidates = [replace(native, torso_mode=config.torso_mode) for native in candidates]
     _check_target(config.out)
     return collect(
         spec, candidates, subject, test_frames(subject), config.out, name=config.name, setting=config.setting,
-        audio=config.audio, first_frame=config.first_frame, unverified=config.unverified,
+        audio=config.audio, first_frame=config.first_frame, unverified=config.unverified, notes=notes,
     )
 
 

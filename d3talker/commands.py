@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
@@ -15,6 +15,9 @@ from d3talker.errors import UserError
 from d3talker.motion.options import PRIOR, motion_model
 from d3talker.progress import say
 from d3talker.video import FPS
+
+if TYPE_CHECKING:
+    from d3talker.subject.layout import Subject
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,10 @@ class PretrainCommand:
         from d3talker.subject.layout import Subject
         from d3talker.training.pretrain import pretrain
 
-        seconds, before = pretrain(ablated(self.model, self.ablation), [Subject(p) for p in self.subjects], self.out, self.seed)
+        subjects = [Subject(p) for p in self.subjects]
+        for subject in subjects:
+            say_notes(subject)
+        seconds, before = pretrain(ablated(self.model, self.ablation), subjects, self.out, self.seed)
         say(f"{self.out}: pre-trained in {seconds:.0f} s of steps{' before' if before else ''}")
 
 
@@ -85,6 +91,7 @@ class AdaptCommand:
         from d3talker.training.adapt import train_identity
 
         subject = Subject(self.subject)
+        say_notes(subject)
         frames = subject.frames("train")
         wanted = round(self.budget * FPS)
         if len(frames) < wanted:
@@ -118,6 +125,7 @@ class RenderCommand:
         from d3talker.video import VideoWriter
 
         trained, subject = TrainedTalker(self.run_folder, self.device), Subject(self.subject)
+        say_notes(subject)
         frames = subject.frames("val")
         if self.audio is None:
             render_self(trained, subject, frames, self.out, [])
@@ -129,6 +137,14 @@ class RenderCommand:
             for frame in made.frames():
                 writer.write(frame)
         say(f"{made.manifest.frames} frames in {self.out}, to look at: {video}")
+
+
+def say_notes(subject: Subject) -> None:
+    """Check a folder before any work and print what was mended.  Raises UserError for one that cannot serve."""
+    from d3talker.subject.checks import check
+
+    for note in check(subject):
+        say(f"note: {subject.root}: {note}")
 
 
 def run(command: PretrainCommand | AdaptCommand | RenderCommand) -> int:

@@ -28,7 +28,6 @@ from d3talker.predictions import PredictionsWriter
 from d3talker.progress import track
 from d3talker.refiner import Refiner, fast_layout
 from d3talker.rig import HeadRig
-from d3talker.subject.action_units import read_action_units
 from d3talker.subject.layout import Frame, Subject
 from d3talker.subject.sound import clip_sound
 from d3talker.talker import Camera, General, Identity, Posed, Signals, Talker, compose, device_of, total
@@ -90,7 +89,7 @@ class TrainedTalker:
         if s.motion_source == "predicted":
             lips = self._spoken(audio, partial(hear_subject, subject))[rows]
         oracle = subject.expression()[rows] if s.motion_source == "tracked" or s.eyes == "video" else None
-        filmed = read_action_units(subject.layout.action_units)[rows] if s.eyes == "video" else None
+        filmed = subject.action_units()[rows] if s.eyes == "video" else None
         return self._drive(subject, audio[rows], lips, heard, oracle, filmed)
 
     def drive_by(self, subject: Subject, features: np.ndarray, sound: np.ndarray) -> Drive:

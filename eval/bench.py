@@ -101,6 +101,7 @@ def run(config: BenchConfig) -> int:
     check_names(config.metrics)
     check(config.model)
     planned, store = plan(request(config)), Store(config.out)
+    check_subjects(planned)
     device = device_of(config.model).type
     alone = config.executor.kind == "serial" and not config.shared_machine
     harness = Harness(store, ModelStages(D3_V1, device, config.weights), config.metrics, device, alone)
@@ -117,6 +118,18 @@ def run(config: BenchConfig) -> int:
         failed = sweep.run(planned.tasks)
     print_end(harness, planned, failed)
     return 1 if failed else 0
+
+
+def check_subjects(planned: Plan) -> None:
+    """Look at every folder before any work, and print what was mended.  Raises UserError for one that cannot serve."""
+    from d3talker.subject.checks import check as check_subject
+    from d3talker.subject.layout import Subject
+
+    trained = {subject.root for task in planned.tasks if task.pretraining for subject in task.pretraining.subjects}
+    trained |= {task.subject.root for task in planned.tasks if task.config is not None}
+    for root in sorted(trained | {task.subject.root for task in planned.tasks}):
+        for note in check_subject(Subject(root), root in trained):
+            say(f"note: {root}: {note}")
 
 
 def request(config: BenchConfig) -> Request:

@@ -23,7 +23,7 @@ def complete(folder: Path) -> list[str]:
     Raises UserError when the landmarks or the sound that they are made from are missing.
     """
     subject = Subject(folder)
-    total = 1 + max(frame.img_id for split in ("train", "val") for frame in subject.frames(split))
+    total = subject.total
     made = []
     if not any((folder / file).exists() for files in FEATURES.values() for file in files):
         if not subject.layout.audio.exists():
@@ -34,7 +34,7 @@ def complete(folder: Path) -> list[str]:
     tracked = subject.layout.expression.exists() and subject.layout.identity.exists()
     if tracked and subject.layout.action_units.exists():
         return made
-    face, points = embedded_head(), subject.landmarks(range(total))
+    face, points = embedded_head(), _landmarks(subject, total)
     if not tracked:
         scale = VIEW / subject.size[1]
         track = fit_track((points + 0.5) * scale, face, focal=float(subject.K[0, 0]) * scale)
@@ -46,6 +46,13 @@ def complete(folder: Path) -> list[str]:
         write_action_units(subject.layout.action_units, units)
         made.append("au.csv")
     return made
+
+
+def _landmarks(subject: Subject, total: int) -> np.ndarray:
+    """Landmarks [T, 68, 2] of every frame of the video; where the face was lost, on the line between its neighbours."""
+    ids = sorted({frame.img_id for split in ("train", "val") for frame in subject.frames(split)})
+    points = subject.landmarks(ids).reshape(len(ids), -1)
+    return np.stack([np.interp(np.arange(total), ids, column) for column in points.T], 1).reshape(total, 68, 2)
 
 
 def _features(subject: Subject, names: list[str], total: int) -> list[str]:

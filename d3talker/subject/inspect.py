@@ -18,6 +18,7 @@ from d3talker.files import read_json, read_npy
 from d3talker.mark import video_facts
 from d3talker.subject import palette
 from d3talker.subject.action_units import read_action_units
+from d3talker.subject.checks import examine
 from d3talker.subject.complete import complete
 from d3talker.subject.layout import FEATURES, TEST_FRAMES, Layout, Subject
 from d3talker.subject.sheet import write_sheet
@@ -82,8 +83,26 @@ def inspect(folder: Path) -> Report:
         raise UserError(f"{folder} is no subject folder: it has neither transforms_train.json nor ori_imgs")
     for look in (_pictures, _split, _palette, _sound, _features, _action_units, _tracking, _extras):
         _guard(look, layout, report)
+    _examine(layout, report)
     report.facts = {"made by": _maker(layout, report), **report.facts}
     return report
+
+
+def _examine(layout: Layout, report: Report) -> None:
+    """What a training would read, row by row; what another look found already is not said again."""
+    try:
+        found = examine(Subject(layout.root))
+    except UserError:
+        return
+    known = "\n".join(report.missing)
+    report.missing += [fault for fault in found.faults if fault not in known and not _said(fault, known)]
+    report.notes += [note for note in found.notes if note not in report.notes]
+
+
+def _said(fault: str, known: str) -> bool:
+    """Whether a fault that a file is missing was said of that file before."""
+    name, missing, _ = fault.partition(" is missing")
+    return bool(missing) and Path(name).name in known
 
 
 def _guard(look: Callable[[Layout, Report], None], layout: Layout, report: Report) -> None:
@@ -178,7 +197,7 @@ def _action_units(layout: Layout, report: Report) -> None:
     if not layout.action_units.exists():
         report.notes.append("no au.csv: eyes cannot be controlled; OpenFace or d3talker inspect --complete makes it")
         return
-    report.facts["au.csv"] = f"{len(read_action_units(layout.action_units))} rows"
+    report.facts["au.csv"] = f"{len(read_action_units(layout.action_units))} frames"
 
 
 def _tracking(layout: Layout, report: Report) -> None:

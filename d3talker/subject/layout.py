@@ -16,6 +16,7 @@ from d3talker.audio.features import STRIDE, WINDOW, own_steps, windows
 from d3talker.errors import UserError
 from d3talker.files import atomic_path, read_json, read_npy, sha256_file, sha256_json
 from d3talker.subject import palette
+from d3talker.subject.action_units import FEW_ROWS, read_action_units
 from d3talker.subject.palette import Label
 
 SCHEMA = 1
@@ -127,10 +128,13 @@ class Subject:
 
     def frames(self, split: str) -> list[Frame]:
         """All rows of transforms_{split}.json, in file order.  split: train | val."""
-        return [
-            Frame(int(row["img_id"]), int(row["aud_id"]), np.array(row["transform_matrix"], np.float64))
-            for row in self._transforms(split)["frames"]
-        ]
+        path = self.layout.transforms(split)
+        return [_row(path, index, row) for index, row in enumerate(self._transforms(split)["frames"])]
+
+    @property
+    def total(self) -> int:
+        """Rows that files with one row a frame of the video must have: the largest aud_id of both splits, and one."""
+        return 1 + max(frame.aud_id for split in ("train", "val") for frame in self.frames(split))
 
     def following(self, img_id: int, count: int) -> list[int]:
         """img_ids of `count` rows of the split that holds img_id, from it on: ids may have gaps where a face was lost.
@@ -146,7 +150,7 @@ class Subject:
     def _transforms(self, split: str) -> dict[str, Any]:
         path = self._need(self.layout.transforms(split))
         value = read_json(path)
-        if not {"focal_len", "cx", "cy", "frames"} <= set(value) or not value["frames"]:
+        if not isinstance(value, dict) or not {"focal_len", "cx", "cy", "frames"} <= set(value) or not value["frames"]:
             raise UserError(f"{path} lacks focal_len, cx, cy or frames; make it again with: d3talker prepare")
         return value
 
@@ -159,6 +163,9 @@ class Subject:
     def K(self) -> np.ndarray:
         """Intrinsics [3, 3] in pixels; pixel centres lie at integer + 0.5."""
         t = self._transforms("train")
+        numbers = [t["focal_len"], t["cx"], t["cy"]]
+        if not all(isinstance(n, (int, float)) and not isinstance(n, bool) and 0 < n < 1e6 for n in numbers):
+            raise UserError(f"{self.layout.transforms('train')}: focal_len, cx and cy are {numbers}; give pixels")
         return np.array([[t["focal_len"], 0, t["cx"]], [0, t["focal_len"], t["cy"]], [0, 0, 1]], np.float64)
 
     @staticmethod
@@ -258,14 +265,32 @@ class Subject:
         return own_steps(self._features(wanted))
 
     def _features(self, wanted: str) -> np.ndarray:
-        name = self.feature_name(wanted)
-        path = next(p for p in (self.root / file for file in FEATURES[name]) if p.exists())
-        values = read_npy(path).astype(np.float32)
+        """As the file holds them, but for a few rows missing at the end: they repeat the last, as in RAD-NeRF's loader."""
+        values, total = self.raw_features(wanted), self.total
+        if len(values) < total - FEW_ROWS:
+            raise UserError(
+                f"{self.features_path(wanted)} has {len(values)} rows for {total} frames; make it again from the whole aud.wav"
+            )
+        return values[np.minimum(np.arange(max(total, len(values))), len(values) - 1)]
+
+    def features_path(self, wanted: str = "auto") -> Path:
+        """The file of the audio features that `wanted` stands for."""
+        return next(p for p in (self.root / file for file in FEATURES[self.feature_name(wanted)]) if p.exists())
+
+    def raw_features(self, wanted: str = "auto") -> np.ndarray:
+        """What the file of audio features holds, float32 [rows, 16 or 2, C].  Raises UserError for another shape, or NaN."""
+        path = self.features_path(wanted)
+        values = read_npy(path)
+        if values.dtype.kind not in "fiu" or values.ndim != 3 or values.shape[1] not in (WINDOW, STRIDE) or not values.size:
+            raise UserError(f"{path} holds {values.dtype} {list(values.shape)}, not [frames, 16 or 2, columns]; make it again")
+        values = values.astype(np.float32)
         if not np.isfinite(values).all():
             raise UserError(f"{path} holds NaN or infinity; make it again with: d3talker prepare")
-        if values.ndim != 3 or values.shape[1] not in (WINDOW, STRIDE):
-            raise UserError(f"{path} holds {list(values.shape)}, not [frames, 16 or 2, columns]; make it again")
         return values
+
+    def action_units(self) -> np.ndarray:
+        """au.csv, one row a frame, float32 [T, 6]; see read_action_units."""
+        return read_action_units(self.layout.action_units, self.total)
 
     def expression(self) -> np.ndarray:
         """Tracked expression coefficients of every frame, float32 [T, E]."""
@@ -294,6 +319,23 @@ class Subject:
         if image is None or (alpha and image.shape[-1] != 4):
             raise UserError(f"{path} is not a readable {'RGBA ' if alpha else ''}image; make it again")
         return cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if alpha else cv2.COLOR_BGR2RGB)
+
+
+def _row(path: Path, index: int, row: Any) -> Frame:
+    """One row of a transforms file; aud_id is img_id where it is absent (RAD-NeRF's loader), 3x4 matrices get their last row."""
+    try:
+        img_id, matrix = row["img_id"], np.array(row["transform_matrix"], np.float64)
+        aud_id = row.get("aud_id", img_id)
+        whole = [not isinstance(n, bool) and float(n) == int(float(n)) >= 0 for n in (img_id, aud_id)]
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        raise UserError(f"{path}: row {index} lacks img_id or transform_matrix, or they are no numbers; make it again") from None
+    if not all(whole):
+        raise UserError(f"{path}: row {index} has img_id {img_id!r} and aud_id {aud_id!r}; give whole numbers from 0")
+    if matrix.shape == (3, 4):
+        matrix = np.vstack([matrix, (0.0, 0.0, 0.0, 1.0)])
+    if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
+        raise UserError(f"{path}: the matrix of frame {img_id} is no finite 4x4 or 3x4 matrix; track the video again")
+    return Frame(int(float(img_id)), int(float(aud_id)), matrix)
 
 
 def common_features(subjects: Sequence[Subject], wanted: str = "auto") -> str:

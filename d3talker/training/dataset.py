@@ -24,7 +24,7 @@ from d3talker.motion.pncc import canonical, pncc
 from d3talker.motion.upper import upper_face
 from d3talker.progress import say
 from d3talker.signals import window
-from d3talker.subject.action_units import BLINK_MAX, read_action_units
+from d3talker.subject.action_units import BLINK_MAX
 from d3talker.subject.layout import Frame, Subject
 from d3talker.talker import Signals
 from d3talker.weights import MissingWeights, find_weights
@@ -146,7 +146,7 @@ def training_signals(
     name = subject.feature_name(config.features)
     features = _rows(subject.features(name), rows, f"audio features of {subject.root}")
     expression = _rows(subject.expression(), rows, f"expressions of {subject.root}")
-    eyes = _rows(read_action_units(subject.layout.action_units), rows, f"action units of {subject.root}")
+    eyes = _rows(subject.action_units(), rows, f"action units of {subject.root}")
     statistics = AudioStatistics.of(features)
     audio = statistics.apply(features)
     predictor = _predictor(motion, subject, rows, audio, expression)
