@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -25,7 +26,7 @@ class Alignment:
 
     score, at_zero: correlation of motion at the best shift and at none.  first, last: best shift of the clip's
     first and last third, None where it fits nowhere near.
-    slip: (frame, shift) of a part that lies elsewhere than the whole.  motion: energy of its motion relative to the truth's.
+    slip: where the shift changes midway, (frame, by how much).  motion: energy of its motion relative to the truth's.
     """
 
     shift: int
@@ -69,7 +70,7 @@ def reference(subject: Subject, ids: Iterable[int | None]) -> np.ndarray:
     """Thumbnails [T, 48, 48] of the ground truth's frames; NaN where there is none."""
     absent = np.full((SIDE, SIDE), np.nan, np.float32)
     there = {path.stem for path in (subject.root / "gt_imgs").glob("*")}
-    return np.stack([thumbnail(subject.gt(i)) if str(i) in there else absent for i in ids])
+    return np.stack([thumbnail(subject.gt(i)) if i is not None and str(i) in there else absent for i in ids])
 
 
 def rows(subject: Subject) -> list[int]:
@@ -100,16 +101,17 @@ def align(clip: np.ndarray, subject: Subject, img_ids: Sequence[int]) -> Alignme
 
 
 def _slip(clip: np.ndarray, truth: np.ndarray, best: int) -> tuple[int, int] | None:
-    """Where a part of the clip fits better elsewhere than the whole does: (frame, shift), told by two windows in a row."""
-    before: int | None = None
-    for at in range(0, len(clip) - WINDOW + 1, WINDOW // 2):
+    """Where the clip's shift changes: (frame, by how much); None unless two windows in a row fit elsewhere than the whole does."""
+    starts = range(0, len(clip) - WINDOW + 1, WINDOW // 2)
+    own = []
+    for at in starts:
         scores = correlations(clip[at:at + WINDOW], truth[at:at + WINDOW + 2 * REACH])
-        own = int(scores.argmax())
-        slipped = own != best and scores[own] >= 2 * MIN_SCORE and scores[own] - scores[best] > SLIP_GAIN
-        if slipped and before == own:
-            return at - WINDOW // 2, own - REACH
-        before = own if slipped else None
-    return None
+        here = int(scores.argmax())
+        own.append(here if scores[here] >= 2 * MIN_SCORE and scores[here] - scores[best] > SLIP_GAIN else best)
+    if not any(a == b != best for a, b in pairwise(own)):
+        return None
+    change = next(k for k in range(1, len(own) + 1) if k == len(own) or own[k] != own[k - 1])
+    return (starts[change] + WINDOW // 2, own[change] - own[change - 1]) if change < len(own) else (0, own[0] - best)
 
 
 def search(clip: np.ndarray, subject: Subject) -> tuple[int | None, int | None]:

@@ -101,13 +101,13 @@ def collect(
     """
     if setting == "cross":
         clip, start = read(candidates[0]), 0
-        _check_size(clip, subject)
+        _check_size(clip, subject, test)
         findings = Findings()
         sound = _driving_sound(clip, audio, findings)
         count = len(sound) // (SAMPLE_RATE // FPS)
     else:
         clip, start = _fitting(candidates, subject, test, first_frame)
-        _check_size(clip, subject)
+        _check_size(clip, subject, test)
         findings, count, sound = _verify(clip, subject, test, start, unverified), len(test), clip_sound(subject, test)
     findings.checks.append(f"frames {start} to {start + count - 1} of the {len(clip.thumbs)} rendered")
     findings.notes[:0] = notes
@@ -146,16 +146,17 @@ def _fitting(
     raise UserError(reasons[0])
 
 
-def _check_size(clip: Clip, subject: Subject) -> None:
-    if clip.size != subject.size and clip.size == tuple(-(-side // 16) * 16 for side in subject.size):
+def _check_size(clip: Clip, subject: Subject, test: Sequence[Frame]) -> None:
+    size = subject.gt(test[0].img_id).shape[:2]
+    if clip.size != size and clip.size == tuple(-(-side // 16) * 16 for side in size):
         raise UserError(
-            f"{clip.native.place} is {clip.size[1]}x{clip.size[0]}, {subject.root} is {subject.size[1]}x{subject.size[0]}: its "
+            f"{clip.native.place} is {clip.size[1]}x{clip.size[0]}, {subject.root} is {size[1]}x{size[0]}: its "
             "encoder went up to multiples of 16 (imageio's macro_block_size); write it with macro_block_size=1, or as images"
         )
-    if clip.size != subject.size:
+    if clip.size != size:
         raise UserError(
-            f"{clip.native.place} is {clip.size[1]}x{clip.size[0]}, {subject.root} is {subject.size[1]}x"
-            f"{subject.size[0]}; prepare the subject at the size at which the method rendered"
+            f"{clip.native.place} is {clip.size[1]}x{clip.size[0]}, {subject.root} is {size[1]}x"
+            f"{size[0]}; prepare the subject at the size at which the method rendered"
         )
 
 
@@ -163,7 +164,7 @@ def verify_in_place(path: Path, subject: Subject, test: Sequence[Frame]) -> None
     """Raises UserError unless a video shows the test frames and no other: what `import` would find, found in passing."""
     clip = read(Native(path))
     advice = f"bring it in with d3talker import video {path} --subject {subject.root}, which finds the frames to compare"
-    _check_size(clip, subject)
+    _check_size(clip, subject, test)
     if len(clip.thumbs) != len(test):
         raise UserError(f"{path} holds {len(clip.thumbs)} frames, the test of {subject.name} has {len(test)}; {advice}")
     try:

@@ -71,7 +71,7 @@ def wrong_frames(found: Alignment, frames: int, start: int | None, end: int | No
         return f"it starts with frame {start}, the test with {expected}: a wrong split; render transforms_val.json"
     if found.slip is not None:
         at, shift = found.slip
-        return f"around its frame {at} it is off by {shift - found.shift:+d}: a frame is missing or doubled there; render again"
+        return f"about its frame {at} it goes off by {shift:+d}: a frame is missing or doubled there; render again"
     if found.drifts:
         return f"it is off by {found.first} frames at its start, {found.last} at its end: some were lost; render again"
     if found.shifted:

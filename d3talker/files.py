@@ -77,7 +77,9 @@ def read_json(path: Path | str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise UserError(f"{path} is not valid JSON (nested too deeply); delete it and make it again") from None
+    except ValueError as error:  # malformed, not UTF-8, or a number of thousands of digits
         raise UserError(f"{path} is not valid JSON ({error}); delete it and make it again") from None
 
 
@@ -91,10 +93,14 @@ def read_npy(path: Path | str) -> np.ndarray:
     """Read a .npy file without pickle; raises UserError that names the file when it is absent or damaged."""
     path = Path(path)
     try:
-        return np.load(path, allow_pickle=False)
+        found = np.load(path, allow_pickle=False)
+        if not isinstance(found, np.ndarray):
+            found.close()
+            raise ValueError("not a single array")
+        return found
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, MemoryError) as error:
         raise UserError(f"{path} is not a readable .npy array ({error}); delete it and make it again") from None
 
 

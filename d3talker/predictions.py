@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from d3talker.errors import UserError
 from d3talker.files import atomic_folder, read_json, sha256_file, sha256_json, write_json
@@ -47,11 +47,11 @@ class Manifest(BaseModel):
     method: str
     subject: str
     setting: Literal["self", "cross"]
-    fps: float = FPS
-    first_img_id: int
-    frames: int
-    width: int
-    height: int
+    fps: float = Field(FPS, gt=0, le=1000)
+    first_img_id: int = Field(ge=0)
+    frames: int = Field(gt=0)
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
     torso_mode: TorsoMode
     source: str
     lossless: bool

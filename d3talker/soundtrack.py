@@ -74,6 +74,20 @@ def read_audio(path: Path | str, rate: int = SAMPLE_RATE, track: int | None = No
     return _choose(path, [_try_track(path, index, rate, origin) for index in range(tracks)])
 
 
+def sound_seconds(path: Path | str) -> float:
+    """How long a file's first sound track lasts by its header, or by decoding it where the header does not say.
+
+    Raises UserError as `read_audio` does.
+    """
+    with open_media(path) as container:
+        if not container.streams.audio:
+            raise UserError(f"{path} has no sound; give a file with a sound track")
+        stream = readable(container.streams.audio[0], "sound", path)
+        if stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+    return len(read_audio(path)) / SAMPLE_RATE
+
+
 def _try_track(path: Path | str, index: int, rate: int, origin: float | None) -> np.ndarray:
     """One of several tracks; one that holds nothing is like a silent one."""
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -69,6 +69,10 @@ class Span:
         """Number of its first frame, and of the first one after it."""
         return round(self.start * fps), None if self.stop is None else round(self.stop * fps)
 
+    def times(self, frames: Sequence[int]) -> str:
+        """The moments of some of its 25 fps frames, in seconds of the video, for a message."""
+        return ", ".join(f"{self.start + at / FPS:.2f}" for at in frames[:5]) + (" and later" if len(frames) > 5 else "")
+
 
 WHOLE = Span()
 
@@ -132,7 +136,7 @@ class _Upright:
                 f"the picture of {self.path} changes at {seconds:.2f} s from {was} to {now}; choose a part before or after that "
                 "(prepare --from, --to in seconds), or re-encode it"
             )
-        image = frame.to_ndarray(format="rgb24")
+        image: np.ndarray = frame.to_ndarray(format="rgb24")
         width = round(frame.width * self.pixel_aspect)
         if width != frame.width:
             import cv2

@@ -31,6 +31,8 @@ def write_alignment(subject: Subject, test: Sequence[Frame], out: Path) -> None:
 
     def placed(seconds: float) -> float:
         """A moment of the video in the clip."""
+        if not np.isfinite(seconds):
+            raise ValueError(seconds)
         row = max(int(np.searchsorted(ids, seconds * FPS, "right")) - 1, 0)
         return seconds - float(first) - float(lost[row]) / FPS
 

@@ -101,7 +101,6 @@ def run(config: BenchConfig) -> int:
     check_names(config.metrics)
     check(config.model)
     planned, store = plan(request(config)), Store(config.out)
-    check_subjects(planned)
     device = device_of(config.model).type
     alone = config.executor.kind == "serial" and not config.shared_machine
     harness = Harness(store, ModelStages(D3_V1, device, config.weights), config.metrics, device, alone)
@@ -110,6 +109,7 @@ def run(config: BenchConfig) -> int:
     print_plan(config, planned, faults, estimator)
     if config.dry_run:
         return 0
+    check_subjects(planned)
     write_json(config.out / "plan.json", {"jobs": [{"key": t.job.key, **t.job.model_dump()} for t in planned.tasks]})
     _overwrite(harness, planned.tasks, config, faults)
     with store.presence() as me, closing(executor(config.executor, config.out, device == "cuda")) as where:

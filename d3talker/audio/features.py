@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from d3talker.audio.level import levelled
 from d3talker.audio.mel import FLOOR, log_mel
 from d3talker.errors import UserError
 from d3talker.weights import MissingWeights, find_weights
@@ -70,7 +71,7 @@ def steps(name: str, audio: np.ndarray, weights: Path | None = None) -> np.ndarr
     """
     if name not in STEPS:
         raise UserError(f"audio features '{name}' are unknown; choose one of {', '.join(STEPS)}")
-    return STEPS[name](audio, weights)
+    return STEPS[name](levelled(audio), weights)  # a quiet and a loud copy of one clip have the same features
 
 
 def extract(name: str, audio: np.ndarray, frames: int, weights: Path | None = None) -> np.ndarray:

@@ -64,16 +64,17 @@ def _rows(path: Path) -> list[dict[str, float]]:
     except UnicodeDecodeError:
         text = data.decode("latin-1")
     try:
-        table = [{(k or "").strip(): v for k, v in row.items()} for row in csv.DictReader(text.splitlines())]
+        heads, *table = [row for row in csv.reader(text.splitlines()) if row] or [[]]
     except csv.Error as error:
         raise UserError(f"{path} is no CSV ({error}); make it again") from None
-    missing = [name for name in COLUMNS if not table or name not in table[0]]
+    column = {name.strip(): index for index, name in enumerate(heads)}
+    missing = [name for name in COLUMNS if not table or name not in column]
     if missing:
         raise UserError(f"{path} lacks the columns {', '.join(missing)}; write it with OpenFace's option -aus")
-    needed = [*COLUMNS, *(name for name in BESIDE if name in table[0])]
+    needed = [(name, column[name]) for name in (*COLUMNS, *BESIDE) if name in column]
     try:
-        return [{name: float(row[name]) for name in needed} for row in table]
-    except (TypeError, ValueError):
+        return [{name: float(row[index]) for name, index in needed} for row in table]
+    except (IndexError, ValueError):
         raise UserError(f"{path} holds something that is not a number; make it again") from None
 
 
@@ -102,7 +103,8 @@ def _one_a_frame(
 
 def _fitted(path: Path, values: np.ndarray, total: int, said: list[str]) -> np.ndarray:
     """At least `total` rows.  Raises UserError where many are missing, or their number is that of another rate."""
-    rate = next((r for r in RATES if abs(len(values) / total - r / FPS) < 0.004), None)
+    nearest = min(RATES, key=lambda rate: abs(len(values) / total - rate / FPS))
+    rate = nearest if abs(len(values) / total - nearest / FPS) < 0.004 else None
     if rate is not None or len(values) < total - FEW_ROWS:
         hint = f", as at {rate:.4g} fps" if rate is not None else ""
         raise UserError(f"{path} has {len(values)} rows for {total} frames{hint}; run OpenFace on the 25 fps video")

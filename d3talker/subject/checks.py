@@ -11,10 +11,11 @@ import numpy as np
 
 from d3talker.errors import UserError
 from d3talker.files import read_npy
+from d3talker.media import FPS
+from d3talker.soundtrack import sound_seconds
 from d3talker.subject.action_units import FEW_ROWS, read_action_units
 from d3talker.subject.image_header import image_size
 from d3talker.subject.layout import FEATURES, Frame, Subject
-from d3talker.video import FPS, SAMPLE_RATE, read_audio
 
 SHORT_SOUND = 0.5  # seconds that may be silence at the end
 ROUGH_TURN = 0.02  # a rotation's rows are this near to orthonormal
@@ -49,7 +50,7 @@ def examine(subject: Subject, training: bool = True) -> Findings:
         return found
     looks: list[Callable[[], None]] = [lambda: _truth(subject, frames, found), lambda: _sound(subject, frames, found)]
     if training:
-        total = subject.total
+        total = 1 + max(frame.aud_id for frame in frames)
         looks += [
             lambda: _pictures(subject, frames, found), lambda: _features(subject, total, found),
             lambda: _eyes(subject, total, found), lambda: _motion(subject, total, found),
@@ -115,24 +116,26 @@ def _pictures(subject: Subject, frames: Sequence[Frame], found: Findings) -> Non
 
 
 def _landmarks(folder: Path, ids: Iterable[int]) -> None:
+    place = str(folder)
     for i in ids:
-        path = folder / f"{i}.lms"
-        count = len(path.read_bytes().split())
+        handle = os.open(f"{place}/{i}.lms", os.O_RDONLY)
+        count = len(os.read(handle, 1 << 16).split())
+        os.close(handle)
         if count != 136:
-            raise UserError(f"{path} holds {count / 2:g} points, not 68 rows of 'x y'; make it again with: d3talker prepare")
+            raise UserError(f"{folder / str(i)}.lms holds {count / 2:g} points, not 68 rows of 'x y'; make it again")
 
 
 def _sizes(frames: Sequence[Frame], folder: Path, suffixes: Sequence[str], size: tuple[int, int] | None = None) -> tuple[int, int]:
     """The one size of a folder's images of all rows; raises UserError for an image that is absent, cut off, or of another."""
     if not folder.is_dir():
         raise UserError(f"{folder} is missing; make it with: d3talker prepare VIDEO, or the official process.py")
-    names = {entry.name for entry in os.scandir(folder)}
-    absent = [f.img_id for f in frames if not any(f"{f.img_id}{s}" in names for s in suffixes)]
+    place, names = str(folder), {entry.name for entry in os.scandir(folder)}
+    files = [[name for s in suffixes if (name := f"{f.img_id}{s}") in names] for f in frames]
+    absent = [f.img_id for f, found in zip(frames, files) if not found]
     if absent:
         raise UserError(f"{folder} lacks {_some(absent)} of the frames that transforms_*.json name; make it again")
-    for frame in frames:
-        name = next(f"{frame.img_id}{s}" for s in suffixes if f"{frame.img_id}{s}" in names)
-        own = image_size(f"{folder}/{name}")
+    for name, *_ in files:
+        own = image_size(f"{place}/{name}")
         size = size or own
         if own != size:
             raise UserError(f"{folder / name} is {own[1]}x{own[0]}, others are {size[1]}x{size[0]}; all images must be of one size")
@@ -147,7 +150,7 @@ def _some(numbers: Sequence[int], suffix: str = "") -> str:
 def _sound(subject: Subject, frames: Sequence[Frame], found: Findings) -> None:
     if not subject.layout.audio.exists():
         raise UserError(f"{subject.layout.audio} is missing; put the video's sound there")
-    heard, needed = len(read_audio(subject.layout.audio)) / SAMPLE_RATE, (1 + max(f.aud_id for f in frames)) / FPS
+    heard, needed = sound_seconds(subject.layout.audio), (1 + max(f.aud_id for f in frames)) / FPS
     if heard < needed - SHORT_SOUND:
         raise UserError(
             f"{subject.layout.audio} lasts {heard:.2f} s, the frames need {needed:.2f}; give the whole sound (was it 25 fps?)"

@@ -45,6 +45,7 @@ class Scan:
     points: np.ndarray  # [T, 68, 2] float64, NaN where the face was lost; the top-left pixel's centre is (0, 0)
     height: int
     width: int
+    cuts: tuple[int, ...] = ()  # frames that begin another take of the same scene
 
     @property
     def lost(self) -> np.ndarray:
@@ -100,10 +101,9 @@ def scan(
         shape = frame.shape[:2]
     if len(points) < shortest:
         raise UserError(f"{path} has {len(points)} frames at {FPS} fps; give at least {shortest}")
-    result = Scan(np.stack(points), *shape)
-    if cuts := watch.cuts():
-        when = ", ".join(f"{span.start + at / FPS:.2f}" for at in cuts[:5]) + (" and later" if len(cuts) > 5 else "")
-        raise UserError(f"{path} cuts to another take at {when} s; choose one take with --from and --to, in seconds")
+    result = Scan(np.stack(points), *shape, tuple(watch.cuts()))
+    if scenes := watch.new_scenes():
+        raise UserError(f"{path} cuts to another scene at {span.times(scenes)} s; choose one with --from and --to, in seconds")
     if len(result.lost) > len(points) / 2:
         where = f"{len(result.lost)} of {len(points)} frames"
         raise UserError(f"{path} shows no face in {where}; give a video of one person's face")

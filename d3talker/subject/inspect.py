@@ -135,10 +135,6 @@ def _split(layout: Layout, report: Report) -> None:
     report.facts["split"] = f"{len(train)} train, {len(test)} test: {_rule(total, len(test))}"
     if max(f.img_id for f in train) >= min(f.img_id for f in test):
         report.notes.append("train and test frames overlap or are out of order: the test would see training frames")
-    there = {path.stem for path in (layout.root / "gt_imgs").glob("*") if path.suffix in FOLDERS["gt_imgs"]}
-    absent = [f.img_id for f in train + test if str(f.img_id) not in there]
-    if absent:
-        report.missing.append(f"gt_imgs of {len(absent)} frames that transforms_*.json name, the first is {absent[0]}")
     if len(test) != TEST_FRAMES:
         report.notes.append(f"the protocol tests {TEST_FRAMES} frames (InsTaG): with this split results are a variant")
 
@@ -186,8 +182,6 @@ def _features(layout: Layout, report: Report) -> None:
         if path is not None:
             values = read_npy(path)
             found.append(f"{name} {list(values.shape)} ({path.name})")
-            if not np.isfinite(values).all():
-                report.missing.append(f"{path.name} holds NaN or infinity; make it again")
     report.facts["audio features"] = ", ".join(found) or "none"
     if not found:
         report.missing.append(f"audio features (one of {', '.join(files[0] for files in FEATURES.values())})")
@@ -197,7 +191,7 @@ def _action_units(layout: Layout, report: Report) -> None:
     if not layout.action_units.exists():
         report.notes.append("no au.csv: eyes cannot be controlled; OpenFace or d3talker inspect --complete makes it")
         return
-    report.facts["au.csv"] = f"{len(read_action_units(layout.action_units))} frames"
+    report.facts["au.csv"] = f"{len(read_action_units(layout.action_units))} rows"
 
 
 def _tracking(layout: Layout, report: Report) -> None:
@@ -223,8 +217,11 @@ def _extras(layout: Layout, report: Report) -> None:
 
 
 def _maker(layout: Layout, report: Report) -> str:
+    meta = read_json(layout.meta) if layout.meta.exists() else None
+    if isinstance(meta, dict):
+        return f"d3talker ({meta.get('kind', 'real')})"
     if layout.meta.exists():
-        return f"d3talker ({read_json(layout.meta).get('kind', 'real')})"
+        report.missing.append(f"{layout.meta} is no JSON object; remove it, or prepare the subject again")
     if "vertices" in report.facts.get("track_params.pt", ""):
         return "GaussianTalker's process.py"
     if "sapiens/depth" in report.facts or "sapiens/normal" in report.facts:

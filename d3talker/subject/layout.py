@@ -17,6 +17,8 @@ from d3talker.errors import UserError
 from d3talker.files import atomic_path, read_json, read_npy, sha256_file, sha256_json
 from d3talker.subject import palette
 from d3talker.subject.action_units import FEW_ROWS, read_action_units
+from d3talker.subject.frame import Frame as Frame
+from d3talker.subject.frame import read_row
 from d3talker.subject.palette import Label
 
 SCHEMA = 1
@@ -83,21 +85,13 @@ class Layout:
         return self.root / "motion" / "real3d_expression.npy"
 
 
-@dataclass(frozen=True)
-class Frame:
-    """One row of a transforms file; `c2w` is [4, 4], OpenGL axes, in head-fixed coordinates."""
-
-    img_id: int
-    aud_id: int
-    c2w: np.ndarray
-
-
 class Subject:
     """Read a subject folder made by `d3talker prepare`, `d3talker synth`, or any official code of the family."""
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
         self.layout = Layout(self.root)
+        self._kept: dict[str, tuple[int, dict[str, Any]]] = {}  # split -> time of its file, and its content
         if not self.root.is_dir():
             raise UserError(f"{self.root} is not a folder; make it with: d3talker prepare VIDEO --out {self.root}")
         for split in ("train", "val"):
@@ -110,7 +104,12 @@ class Subject:
     @cached_property
     def meta(self) -> dict[str, Any]:
         """subject.json, or an empty dict for a folder made by others."""
-        return read_json(self.layout.meta) if self.layout.meta.exists() else {}
+        if not self.layout.meta.exists():
+            return {}
+        value = read_json(self.layout.meta)
+        if not isinstance(value, dict):
+            raise UserError(f"{self.layout.meta} is no JSON object; remove it, or prepare the subject again")
+        return value
 
     @cached_property
     def data_hash(self) -> str:
@@ -129,7 +128,7 @@ class Subject:
     def frames(self, split: str) -> list[Frame]:
         """All rows of transforms_{split}.json, in file order.  split: train | val."""
         path = self.layout.transforms(split)
-        return [_row(path, index, row) for index, row in enumerate(self._transforms(split)["frames"])]
+        return [read_row(path, index, row) for index, row in enumerate(self._transforms(split)["frames"])]
 
     @property
     def total(self) -> int:
@@ -149,9 +148,15 @@ class Subject:
 
     def _transforms(self, split: str) -> dict[str, Any]:
         path = self._need(self.layout.transforms(split))
+        stamp = path.stat().st_mtime_ns
+        if self._kept.get(split, (None, None))[0] == stamp:
+            return self._kept[split][1]
         value = read_json(path)
-        if not isinstance(value, dict) or not {"focal_len", "cx", "cy", "frames"} <= set(value) or not value["frames"]:
+        if not isinstance(value, dict) or not {"focal_len", "cx", "cy", "frames"} <= set(value):
             raise UserError(f"{path} lacks focal_len, cx, cy or frames; make it again with: d3talker prepare")
+        if not isinstance(value["frames"], list) or not value["frames"]:
+            raise UserError(f"{path}: its frames are no list of rows, or there are none; make it again")
+        self._kept[split] = (stamp, value)
         return value
 
     @cached_property
@@ -283,7 +288,7 @@ class Subject:
         values = read_npy(path)
         if values.dtype.kind not in "fiu" or values.ndim != 3 or values.shape[1] not in (WINDOW, STRIDE) or not values.size:
             raise UserError(f"{path} holds {values.dtype} {list(values.shape)}, not [frames, 16 or 2, columns]; make it again")
-        values = values.astype(np.float32)
+        values = values.astype(np.float32, copy=False)
         if not np.isfinite(values).all():
             raise UserError(f"{path} holds NaN or infinity; make it again with: d3talker prepare")
         return values
@@ -319,23 +324,6 @@ class Subject:
         if image is None or (alpha and image.shape[-1] != 4):
             raise UserError(f"{path} is not a readable {'RGBA ' if alpha else ''}image; make it again")
         return cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if alpha else cv2.COLOR_BGR2RGB)
-
-
-def _row(path: Path, index: int, row: Any) -> Frame:
-    """One row of a transforms file; aud_id is img_id where it is absent (RAD-NeRF's loader), 3x4 matrices get their last row."""
-    try:
-        img_id, matrix = row["img_id"], np.array(row["transform_matrix"], np.float64)
-        aud_id = row.get("aud_id", img_id)
-        whole = [not isinstance(n, bool) and float(n) == int(float(n)) >= 0 for n in (img_id, aud_id)]
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        raise UserError(f"{path}: row {index} lacks img_id or transform_matrix, or they are no numbers; make it again") from None
-    if not all(whole):
-        raise UserError(f"{path}: row {index} has img_id {img_id!r} and aud_id {aud_id!r}; give whole numbers from 0")
-    if matrix.shape == (3, 4):
-        matrix = np.vstack([matrix, (0.0, 0.0, 0.0, 1.0)])
-    if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
-        raise UserError(f"{path}: the matrix of frame {img_id} is no finite 4x4 or 3x4 matrix; track the video again")
-    return Frame(int(float(img_id)), int(float(aud_id)), matrix)
 
 
 def common_features(subjects: Sequence[Subject], wanted: str = "auto") -> str:

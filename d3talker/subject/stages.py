@@ -58,12 +58,13 @@ class Stages:
         self._heard()  # a silent clip should fail before the long part
         found = clip.scan(self.video, LandmarkDetector(self.detector), span=self.span)  # type: ignore[arg-type]
         with atomic_path(path) as temporary:
-            np.savez(temporary, points=found.points, shape=(found.height, found.width))
+            np.savez(temporary, points=found.points, shape=(found.height, found.width), cuts=np.array(found.cuts, int))
 
     @cached_property
     def scan(self) -> clip.Scan:
         with np.load(self.work / "scan.npz", allow_pickle=False) as saved:
-            return clip.Scan(saved["points"], *(int(n) for n in saved["shape"]))
+            height, width = (int(n) for n in saved["shape"])
+            return clip.Scan(saved["points"], height, width, tuple(saved["cuts"].tolist()))
 
     @cached_property
     def crop(self) -> clip.Crop:
@@ -233,9 +234,11 @@ class Stages:
         if abs(heard - shown) > 0.2:
             lengths = f"the sound lasts {heard:.2f} s, the picture {shown:.2f} s"
             notes.append(f"{lengths}: " + ("silence stands for the rest" if heard < shown else "the rest of the sound is cut off"))
-        if jumped := cuts.jumps(self.scan.points):
-            when = ", ".join(f"{self.span.start + at / FPS:.2f}" for at in jumped[:5])
-            notes.append(f"the face jumps at {when} s, as in a cut within one scene: look there, or use --from and --to")
+        if jumped := sorted({*cuts.jumps(self.scan.points), *self.scan.cuts}):
+            notes.append(
+                f"the picture or the face jumps at {self.span.times(jumped)} s, as in a cut to another take or person: look there, or "
+                "choose a part with --from and --to"
+            )
         return notes
 
     def _first_missing(self, folder: str, suffix: str) -> int:

@@ -116,7 +116,7 @@ def test_a_frame_lost_midway_in_a_video(tmp_path, long_subject, at):
     with VideoWriter(video, codec="ffv1") as writer:
         for i in [*ids, ids[-1]]:
             writer.write(picture(i)[0])
-    refuse(video, long_subject, r"off by \+1: a frame is missing or doubled there", "video")
+    refuse(video, long_subject, r"goes off by \+1: a frame is missing or doubled there", "video")
 
 
 def test_a_right_import_of_a_folder_with_gaps(tmp_path, rendering):

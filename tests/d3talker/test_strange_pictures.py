@@ -29,11 +29,11 @@ def test_oblong_pixels_become_square(tmp_path: Path) -> None:
     disc = np.zeros((60, 40, 3), np.uint8)
     cv2.ellipse(disc, (20, 30), (10, 20), 0, 0, 360, (255, 255, 255), -1)  # a circle, when shown twice as wide
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 40, 60, "bgr0"
+        stream = container.add_stream("libx264", rate=25, options={"crf": "10"})
+        stream.width, stream.height, stream.pix_fmt = 40, 60, "yuv444p"
         stream.codec_context.sample_aspect_ratio = Fraction(2, 1)
         for k in range(3):
-            frame = av.VideoFrame.from_ndarray(disc, format="rgb24")
+            frame = av.VideoFrame.from_ndarray(disc, format="rgb24").reformat(format="yuv444p")
             frame.pts, frame.time_base = k, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -91,7 +91,11 @@ def test_cuts_are_found_and_nothing_else_is(tmp_path: Path) -> None:
         flash = 60 * (k == 10)
         picture = scene(1 if k < 37 else 2, 2 * np.sin(k / 3)).astype(int) + flash + rng.integers(-4, 5, (64, 64, 1))
         watch.add(picture.clip(0, 255).astype(np.uint8))
-    assert watch.cuts() == [37]
+    assert watch.cuts() == watch.new_scenes() == [37]
+    take = CutWatch()
+    for k in range(60):
+        take.add(scene(1, 0.0 if k < 20 else 4.0))
+    assert take.cuts() == [20] and take.new_scenes() == []
     still = CutWatch()
     for k in range(40):
         still.add(scene(1, (k // 10) * 0.3))  # repeated pictures, as of a low rate

@@ -198,3 +198,9 @@ def test_content_that_is_absent_is_named(monkeypatch):
     monkeypatch.setattr(allphone, "check", lambda: None)
     names, reason = content()
     assert names == ["allphone"] and "speech-content" in reason and "hama" in reason
+
+
+def test_a_quiet_and_a_loud_copy_have_the_same_features():
+    sound = 0.3 * np.random.default_rng(0).normal(size=32000).astype(np.float32) * np.sin(np.arange(32000) / 3000)
+    loud, quiet = (extract("mel", gain * sound, 50) for gain in (1.0, 0.05))
+    np.testing.assert_allclose(quiet, loud, atol=1e-3)

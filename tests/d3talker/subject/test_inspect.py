@@ -94,7 +94,7 @@ def test_what_is_missing_or_broken_is_named(tmp_path):
     (root / "track_params.pt").write_bytes(b"junk")
     report = inspect(root)
     text = "\n".join(report.missing)
-    assert all(word in text for word in ("bc.jpg", "first is 7", "aud_ds.npy holds NaN", "track_params.pt")) and len(report.missing) == 5
+    assert all(word in text for word in ("bc.jpg", "gt_imgs lacks 7", "aud_ds.npy holds NaN", "track_params.pt")) and len(report.missing) == 5
     notes = "\n".join(report.notes)
     assert "au.csv" in notes and "25 fps" in notes and "301" in notes
 

@@ -167,7 +167,7 @@ def test_hostile_video_leaves_nothing_behind(hostile, tmp_path, name, says):
 
 
 def test_sound_that_is_not_a_number_is_refused(talker, tmp_path, monkeypatch):
-    monkeypatch.setattr(stages, "read_audio", lambda path: np.full(16000, np.nan, np.float32))
+    monkeypatch.setattr(stages, "read_audio", lambda path, track=None: np.full(16000, np.nan, np.float32))
     with pytest.raises(UserError, match="NaN"):
         run(PrepareConfig(talker / "anna.mp4", tmp_path / "out", SIZE))
     assert list(tmp_path.iterdir()) == []
