@@ -236,8 +236,8 @@ class Stages:
             notes.append(f"{lengths}: " + ("silence stands for the rest" if heard < shown else "the rest of the sound is cut off"))
         if jumped := sorted({*cuts.jumps(self.scan.points), *self.scan.cuts}):
             notes.append(
-                f"the picture or the face jumps at {self.span.times(jumped)} s, as in a cut to another take or person: look there, or "
-                "choose a part with --from and --to"
+                f"the picture or the face jumps at {self.span.times(jumped)} s, as in a cut to another take or person: look there, "
+                "or choose a part with --from and --to"
             )
         return notes
 
