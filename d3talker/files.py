@@ -16,6 +16,9 @@ import numpy as np
 
 from d3talker.errors import UserError
 
+DEEPEST = 400  # levels of JSON; ours have fewer than 10
+OPENING, CLOSING = np.frombuffer(b"[{", np.uint8), np.frombuffer(b"]}", np.uint8)
+
 
 @contextmanager
 def atomic_path(target: Path | str) -> Iterator[Path]:
@@ -74,13 +77,20 @@ def read_json(path: Path | str) -> Any:
     """Read JSON; raises UserError that names the file when it is absent or malformed."""
     path = Path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
+        if _depth(data) > DEEPEST:  # before Python's own limit, after which 3.11 miscounts its recursion
+            raise UserError(f"{path} is not valid JSON (nested too deeply); delete it and make it again")
+        return json.loads(data.decode("utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
-    except RecursionError:
-        raise UserError(f"{path} is not valid JSON (nested too deeply); delete it and make it again") from None
     except ValueError as error:  # malformed, not UTF-8, or a number of thousands of digits
         raise UserError(f"{path} is not valid JSON ({error}); delete it and make it again") from None
+
+
+def _depth(data: bytes) -> int:
+    """The deepest nesting of brackets, those inside texts taken for real ones."""
+    letters = np.frombuffer(data, np.uint8)
+    return int((np.isin(letters, OPENING).astype(np.int32) - np.isin(letters, CLOSING)).cumsum().max(initial=0))
 
 
 def write_npy(path: Path | str, array: np.ndarray) -> None:

@@ -93,8 +93,10 @@ def test_cuts_are_found_and_nothing_else_is(tmp_path: Path) -> None:
         watch.add(picture.clip(0, 255).astype(np.uint8))
     assert watch.cuts() == watch.new_scenes() == [37]
     take = CutWatch()
+    moved = scene(1)
+    moved[10:45, 10:45] //= 2
     for k in range(60):
-        take.add(scene(1, 0.0 if k < 20 else 4.0))
+        take.add(scene(1) if k < 20 else moved)
     assert take.cuts() == [20] and take.new_scenes() == []
     still = CutWatch()
     for k in range(40):

@@ -8,7 +8,7 @@ import pytest
 
 from d3talker.motion.head import embedded_head
 from d3talker.subject.action_units import BLINK_MAX, COLUMNS
-from d3talker.subject.clip import Crop, Scan, _Follower, choose_crop
+from d3talker.subject.clip import THOROUGH, Crop, Scan, _Follower, choose_crop
 from d3talker.subject.eyes import action_units
 from d3talker.subject.landmarks import LandmarkDetector
 from d3talker.subject.layout import Subject
@@ -53,7 +53,7 @@ def test_a_face_in_4k_is_found_and_cut_out(person):
     small, truth = subject.original(3), subject.landmarks([3])[0]
     frame = np.zeros((2160, 3840, 3), np.uint8)
     frame[600:1800, 1200:2400] = cv2.resize(small, (1200, 1200), interpolation=cv2.INTER_CUBIC)
-    points = _Follower(LandmarkDetector()).next(frame)
+    points = _Follower(LandmarkDetector(), THOROUGH).next(frame)
     expected = (truth + 0.5) * (1200 / small.shape[0]) - 0.5 + (1200, 600)
     assert np.median(np.linalg.norm(points - expected, axis=-1)) < 0.03 * 1200
     crop = choose_crop(Scan(points[None].repeat(50, 0), 2160, 3840))
