@@ -64,7 +64,7 @@ class Stages:
     def scan(self) -> clip.Scan:
         with np.load(self.work / "scan.npz", allow_pickle=False) as saved:
             height, width = (int(n) for n in saved["shape"])
-            return clip.Scan(saved["points"], height, width, tuple(saved["cuts"].tolist()))
+            return clip.Scan(saved["points"], height, width, tuple(saved["cuts"].tolist()) if "cuts" in saved else ())
 
     @cached_property
     def crop(self) -> clip.Crop:
@@ -230,7 +230,7 @@ class Stages:
     def notes(self) -> list[str]:
         """What a reader of subject.json should know of the video, beside what was refused."""
         notes = picture_notes(self.video)
-        heard, shown = read_json(self.work / "lag.json")["heard_s"], self.total / FPS
+        heard, shown = read_json(self.work / "lag.json").get("heard_s", self.total / FPS), self.total / FPS
         if abs(heard - shown) > 0.2:
             lengths = f"the sound lasts {heard:.2f} s, the picture {shown:.2f} s"
             notes.append(f"{lengths}: " + ("silence stands for the rest" if heard < shown else "the rest of the sound is cut off"))

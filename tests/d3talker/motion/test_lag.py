@@ -162,6 +162,6 @@ def test_the_split_counts_frames_that_sound(talker: Path, tmp_path: Path, monkey
 ])
 def test_the_screen_says_it(sound: dict, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     _say(Path("x"), {"frames": 100, "lost_frames": [], "reprojection_px_at_512": 1.0, "test_rule": "the last 9", "sound": sound,
-                     "features": ["mel", "phonemes"]})
+                     "features": ["mel", "phonemes"], "notes": []})
     said = "".join(capsys.readouterr())
     assert all(word in said for word in words), said
