@@ -166,7 +166,7 @@ def _say(out: Path, summary: dict[str, Any]) -> None:
     )
     if "phonemes" not in summary["features"] and (reason := content()[1]):
         print(f"no speech content, log-mel stands in: {reason}")
-    for note in summary["notes"]:
+    for note in summary.get("notes", ()):
         print(f"note: {note}", file=sys.stderr)
     if sound["corrected"]:
         left = summary["frames"] - (sound["frames"][1] - sound["frames"][0])

@@ -62,6 +62,13 @@ def bench(tmp_path, people, monkeypatch, capfd):
     return call
 
 
+def test_a_folder_that_cannot_serve_is_named_before_any_work(people, tmp_path, capfd):
+    assert main(["bench", "--subjects", str(people[0]), "--out", str(tmp_path / "results"), *BUDGET]) == 2
+    said = capfd.readouterr().err
+    assert "d3talker: " in said and str(people[0]) in said and "d3talker inspect" in said
+    assert not (tmp_path / "results").exists()
+
+
 def test_the_paper_schedule_without_a_gpu_is_warned_of(bench, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert "sees no GPU here" in bench("--budgets", "2", "--preset", "paper", "--dry-run")[1]
