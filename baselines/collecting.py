@@ -140,7 +140,7 @@ def _fitting(
         cause = diagnosis.wrong_count(found, counts, clip.rate)
         if cause is None and first_frame is None:
             return clip, offset if found > counts.test else 0
-        cause = cause or f"from frame {first_frame} on it has too few; give a smaller --first-frame"
+        cause = cause or f"from frame {first_frame} on it has too few; give a smaller one (d3talker import --first-frame)"
         need = f"{subject.name} needs {counts.test} (val split: {counts.val})"
         reasons.append(f"{native.place} holds {found} frames, {need}: {cause}")
     raise UserError(reasons[0])

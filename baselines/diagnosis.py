@@ -78,11 +78,11 @@ def wrong_frames(found: Alignment, frames: int, start: int | None, end: int | No
         late = "later" if found.shift > 0 else "earlier"
         return (
             f"it shows frames {abs(found.shift)} {late} than it should (correlation of motion {found.score:.2f}, "
-            f"{found.at_zero:.2f} in place); check its split and index origin, or give --first-frame"
+            f"{found.at_zero:.2f} in place); check its split and index origin, or say where it starts (d3talker import --first-frame)"
         )
     if found.known or found.still:
         return None
-    return "it moves otherwise than the subject: a wrong subject, or free head motion; if the latter, give --unverified"
+    return "it moves otherwise than the subject: a wrong subject, or free head motion; if the latter: d3talker import --unverified"
 
 
 def _near(found: int, expected: float) -> bool:

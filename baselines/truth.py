@@ -86,9 +86,9 @@ def check_torso(
     psnr = min(10 * np.log10(255**2 / max(float(np.mean(errors)), 1e-6)), 99.0)
     note = f"torso region: {psnr:.1f} dB from the ground truth"
     if declared == "gt" and psnr < MIN_TORSO_PSNR:
-        return [f"{note}, too far for the real torso; was it synthesised (--torso-mode synthesised)?"], True
+        return [f"{note}, too far for the real torso; was it synthesised (d3talker import --torso-mode synthesised)?"], True
     if declared == "synthesised" and psnr > MIN_TORSO_PSNR + 5:
-        return [f"{note}, as close as the real torso; is it (--torso-mode gt)?"], True
+        return [f"{note}, as close as the real torso; is it (d3talker import --torso-mode gt)?"], True
     return [note], False
 
 

@@ -50,7 +50,7 @@ def device() -> list[Finding]:
         memory = torch.cuda.get_device_properties(0).total_memory / 2**30
         found.append(Finding("CUDA GPU", True, f"{torch.cuda.get_device_name()}, {memory:.0f} GiB"))
     else:
-        found.append(Finding("CUDA GPU", False, "none: training runs on the CPU, use --preset mini"))
+        found.append(Finding("CUDA GPU", False, "none: training runs on the CPU (d3talker bench --preset mini)"))
     return found
 
 

@@ -210,7 +210,7 @@ def check_size(size: int) -> None:
     if size not in UNET or not SMALLEST <= size <= LARGEST:
         sides = ", ".join(str(s) for s in UNET if s >= SMALLEST)
         raise UserError(
-            f"the refiner works on square images of {sides} pixels, not {size}; prepare the subject with such a --size"
+            f"the refiner works on square images of {sides} pixels, not {size}; make the subject so (d3talker prepare --size)"
         )
 
 

@@ -107,8 +107,8 @@ def _choose(path: Path | str, tracks: Sequence[np.ndarray]) -> np.ndarray:
         a, b = first[:length].astype(np.float64), other[:length].astype(np.float64)
         if a @ b < SAME * np.sqrt((a @ a) * (b @ b)):
             raise UserError(
-                f"{path} has several sound tracks ({heard[0][0]} and {number} differ); name the one that is spoken: prepare takes "
-                f"--sound-track {number}, or keep that one alone (ffmpeg -i VIDEO -map 0:v? -map 0:a:{number - 1} -c copy NEW)"
+                f"{path} has several sound tracks ({heard[0][0]} and {number} differ); name the one that is spoken: "
+                f"prepare --sound-track {number}, or keep that one alone (ffmpeg -i VIDEO -map 0:v? -map 0:a:{number - 1} -c copy NEW)"
             )
     return first
 

@@ -202,6 +202,6 @@ def total(parts: Mapping[str, Deformation]) -> Deformation:
 def device_of(config: Config) -> torch.device:
     """The device that `config.device` names.  Raises UserError when CUDA is asked for and absent."""
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("device cuda was asked for, but torch sees no CUDA GPU; give --device cpu, or see: d3talker doctor")
+        raise UserError("device cuda was asked for, but torch sees no CUDA GPU; choose the device cpu, or see: d3talker doctor")
     name = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
     return torch.device(name)

@@ -94,8 +94,8 @@ def find_weights(name: str, folder: Path | None = None, *, download: bool = Fals
     if download and not os.environ.get(OFFLINE):
         return _download(wanted)
     raise MissingWeights(
-        f"the weights file {wanted.names[0]} was not found; put it into a folder and pass --weights FOLDER "
-        f"(or set {ENVIRONMENT}), or allow --download from {wanted.url}"
+        f"the weights file {wanted.names[0]} was not found; it comes from {wanted.url}; put it into a folder that ${ENVIRONMENT} "
+        "names (of those that metrics need: d3talker evaluate --download)"
     )
 
 

@@ -41,7 +41,7 @@ class Protocol:
         if len(rows) < wanted:
             raise UserError(
                 f"{subject.root} has {len(rows) / self.fps:g} s to train on, the budget asks for {budget:g} s; "
-                "give a smaller --budgets or a longer video"
+                "give a smaller budget or a longer video"
             )
         return rows[:wanted]
 

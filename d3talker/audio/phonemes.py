@@ -62,7 +62,7 @@ def _network() -> tuple[Any, list[int]]:
         model = module.ASRModel()
     except RuntimeError as error:
         raise UserError(
-            f"phonemes features: hama has no library for this machine ({error}); it runs on Linux and macOS. Use --features mel"
+            f"phonemes features: hama has no library for this machine ({error}); it runs on Linux and macOS. Choose features mel"
         ) from None
     try:
         return model, [model.decoder_tokens.index(token) for token in TOKENS]

@@ -35,7 +35,7 @@ def find_model(kind: str, weights: Path | None = None) -> Path:
             except (json.JSONDecodeError, UnicodeDecodeError, AttributeError):
                 continue
     raise MissingWeights(
-        f"no {kind} model was found; put its folder (config.json, safetensors) where --weights FOLDER points"
+        f"no {kind} model was found; put its folder (config.json, safetensors) into the one that $D3TALKER_WEIGHTS names"
     )
 
 

@@ -103,7 +103,7 @@ def scan(
         raise UserError(f"{path} has {len(points)} frames at {FPS} fps; give at least {shortest}")
     result = Scan(np.stack(points), *shape, tuple(watch.cuts()))
     if scenes := watch.new_scenes():
-        raise UserError(f"{path} cuts to another scene at {span.times(scenes)} s; choose one with --from and --to, in seconds")
+        raise UserError(f"{path} cuts to another scene at {span.times(scenes)} s; choose one: prepare --from, --to in seconds")
     if len(result.lost) > len(points) / 2:
         where = f"{len(result.lost)} of {len(points)} frames"
         raise UserError(f"{path} shows no face in {where}; give a video of one person's face")

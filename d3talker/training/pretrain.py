@@ -50,7 +50,7 @@ class Pretraining(Loop):
     ) -> None:
         check(config)
         if len(people) < 2:
-            raise UserError("pre-training needs at least two identities, for its losses tell them apart; give more --subjects")
+            raise UserError("pre-training needs at least two identities, for its losses tell them apart; give more subjects")
         super().__init__(out, CHECKPOINT, job or {}, seed, config.schedule.checkpoint_seconds, device)
         self.config, self.people = config, people
         with torch.random.fork_rng(devices=[]):
@@ -90,8 +90,18 @@ class Pretraining(Loop):
         ablation = self.config.ablation
         contrasted = ablation.contrast != "none" and ablation.fields == "both"
         self.passes = [FieldPasses(t, region, contrasted) for t in self.talkers]
+        self.learning = self._learning()
+        if region == "mouth":  # they see the face as adaptation will find it: its average (InsTaG pretrain_mouth.py:88-92)
+            held = {name: value for name, value in self.average.items() if name not in self.learning}
+            self.general.load_state_dict(held, strict=False)
         with torch.no_grad():  # the faces stand still while the mouths learn
             self.faces = [t.anchors("face") for t in self.talkers] if region == "mouth" else []
+
+    def _learning(self) -> dict[str, Tensor]:
+        """The shared parameters that this stage trains, by name: those alone are averaged."""
+        assert self.optimizer is not None
+        trained = {id(parameter) for group in self.optimizer.param_groups for parameter in group["params"]}
+        return {name: parameter for name, parameter in self.general.named_parameters() if id(parameter) in trained}
 
     def train_step(self) -> Parts:
         assert self.optimizer is not None
@@ -109,7 +119,10 @@ class Pretraining(Loop):
         self.optimizer.step()
         self.densities[k].update(self.visits[k], self.optimizer, self.generator)
         talker.follow(self.region, self.visits[k])
-        torch._foreach_lerp_(list(self.average.values()), list(self.general.state_dict().values()), 1 - self.config.pretrain.ema)
+        with torch.no_grad():
+            torch._foreach_lerp_(
+                [self.average[name] for name in self.learning], list(self.learning.values()), 1 - self.config.pretrain.ema
+            )
         if self.stage == "mouth" and self.refining is not None:
             parts |= self._refine(k, sample, person.signals.drive.at(index))
         self.points = sum(t.gaussians(self.region).means.shape[0] for t in self.talkers)

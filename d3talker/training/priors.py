@@ -19,12 +19,15 @@ from d3talker.subject.layout import Frame, Subject
 from d3talker.training.staging import Shelf, room
 
 BATCH = 16  # frames rendered together
+# Sapiens' normals have x right, y up, z towards the camera: its author says "camera coordinates, XYZ" (facebookresearch/sapiens,
+# issue 50; "yz reverse" against Metric3D), and InsTaG compares them as they are with a world of those axes (train_face.py:199).
+SAPIENS_AXES = np.array([1, -1, -1], np.float32)
 FACE_PARTS = ("skin", "lips", "eye", "lid_rim")  # where the fitted model is close to the person: no scalp, neck, ears
 
 
 class Prior(NamedTuple):
-    """One frame on the host: depth [H, W], any unit, larger is farther, NaN = unknown; normals [H, W, 3], unit, camera axes,
-    0 = unknown."""
+    """One frame on the host: depth [H, W], any unit, larger is farther, NaN = unknown; normals [H, W, 3], unit, OpenCV's
+    camera axes, 0 = unknown."""
 
     depth: Tensor
     normals: Tensor
@@ -57,7 +60,7 @@ def _read_sapiens(subject: Subject, frames: Sequence[Frame]) -> tuple[np.ndarray
 
     depth, normals = read("depth", np.full((1, 1), np.nan)), read("normal", np.zeros((1, 1, 3)))
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
-    return depth, np.where(length > 0.5, normals / np.maximum(length, 1e-6), 0).astype(np.float32)
+    return depth, np.where(length > 0.5, normals / np.maximum(length, 1e-6), 0).astype(np.float32) * SAPIENS_AXES
 
 
 def _sized(subject: Subject, found: list[Path], unknown: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from d3talker.subject.layout import Subject
 from d3talker.training import loop
 from d3talker.training.adapt import CHECKPOINT as ADAPTED
 from d3talker.training.adapt import train_identity
-from d3talker.training.pretrain import pretrain
+from d3talker.training.pretrain import Pretraining, pretrain
 from d3talker.training.shared import CHECKPOINT, load_general
 
 from .test_adapt import TINY
@@ -66,10 +66,30 @@ def test_resumes_to_the_same_bits(
         assert torch.equal(value, load_general(tmp_path).general[name]), name
 
 
-def test_average_trails_the_parameters(finished: Path) -> None:
-    state = checkpoint.load(finished / CHECKPOINT)
-    name = "motion.difference.body.0.weight"
-    assert not torch.equal(state["general"][name], state["average"][name])
+def test_average_trails_what_trains_and_keeps_the_rest(
+    person: Path, other_person: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The face's average of its own stage stays through the mouth's, which sees the face as that average."""
+    begin, after_face = Pretraining.begin_stage, {}
+
+    def watched(self: Pretraining) -> None:
+        if self.stage == "mouth":
+            after_face.update({name: value.clone() for name, value in self.average.items()})
+            raw = self.general.state_dict()["motion.difference.body.0.weight"]
+            assert not torch.equal(raw, after_face["motion.difference.body.0.weight"])
+        begin(self)
+
+    monkeypatch.setattr(Pretraining, "begin_stage", watched)
+    pretrain(CONFIG, subjects(person, other_person), tmp_path, 0)
+    state = checkpoint.load(tmp_path / CHECKPOINT)
+    trained_last = {name for name in after_face if name.startswith("fields.mouth.")}
+    for name in after_face:
+        if name not in trained_last:
+            assert torch.equal(state["average"][name], after_face[name]), name
+            assert torch.equal(state["general"][name], after_face[name]), name
+    moved = "fields.mouth.decoder.1.0.weight"
+    assert not torch.equal(state["average"][moved], after_face[moved])
+    assert not torch.equal(state["average"][moved], state["general"][moved])
 
 
 @pytest.mark.parametrize(("contrast", "logged"), [

@@ -8,9 +8,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from d3talker.errors import UserError
+from d3talker.losses import geometry
+from d3talker.render import rasterize
 from d3talker.subject.layout import Subject
+from d3talker.talker import Layer
 from d3talker.training.priors import Prior, load_priors
 from d3talker.training.staging import Shelf
 
@@ -72,6 +76,39 @@ def test_sapiens_folders_come_first_and_fit_the_pictures(person, tmp_path):
     shutil.rmtree(root / "sapiens" / "depth")
     normals_only = stacked(load_priors(subject, frames))
     assert normals_only.depth.isnan().all() and normals_only.normals.equal(priors.normals)
+
+
+def test_a_sphere_of_gaussians_fits_sapiens_normals_of_it(person, tmp_path):
+    """A perfect surface scores 0: Sapiens' axes (y up, z to the camera) and the rasteriser's (y down, z away) are brought together."""
+    root = tmp_path / "x"
+    shutil.copytree(person, root)
+    subject = Subject(root)
+    frame, (height, width), K = subject.frames("train")[0], subject.size, torch.from_numpy(subject.K).float()
+    center, radius = torch.tensor([0.02, -0.01, 0.6]), 0.08  # in the camera, OpenCV's axes
+    out = F.normalize(torch.randn(6000, 3, generator=torch.Generator().manual_seed(0)), dim=-1)
+    z = torch.tensor([0.0, 0.0, 1.0]).expand_as(out)
+    quats = torch.cat([1 + (z * out).sum(-1, keepdim=True), torch.linalg.cross(z, out)], -1)  # turns the short axis outwards
+    scales = torch.tensor([0.004, 0.004, 0.0005]).expand(6000, 3)
+    drawn = rasterize(
+        center + radius * out, quats, scales, torch.full((6000,), 0.99), torch.ones(6000, 3), torch.eye(4)[None], K[None],
+        width, height, normals=True,
+    )
+    rows, columns = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    rays = torch.stack([(columns - K[0, 2]) / K[0, 0], (rows - K[1, 2]) / K[1, 1], torch.ones(height, width)], -1)
+    a, b, c = (rays**2).sum(-1), rays @ center, center @ center - radius**2
+    hit = b**2 - a * c > 0
+    nearest = (b - (b**2 - a * c).clamp_min(0).sqrt()) / a
+    truth = torch.where(hit[..., None], (rays * nearest[..., None] - center) / radius, 0)
+    assert truth[hit][:, 2].mean() < -0.5  # OpenCV: towards the camera is -z
+    folder = root / "sapiens" / "normal" / "sapiens_1b"
+    folder.mkdir(parents=True)
+    np.save(folder / f"{frame.img_id}.npy", (truth * torch.tensor([1.0, -1.0, -1.0])).numpy())
+    read = stacked(load_priors(subject, [frame])).normals[0]
+    torch.testing.assert_close(read, truth, atol=1e-4, rtol=0)
+    layer = Layer(drawn.rgb[0], drawn.alpha[0], drawn.depth[0], drawn.normals[0])
+    unknown = torch.full((height, width), torch.nan)
+    assert geometry(layer, read, unknown)[0] < 0.05
+    assert geometry(layer, read * torch.tensor([1.0, -1.0, -1.0]), unknown)[0] > 1.0
 
 
 def test_a_subject_with_neither_has_none(person, tmp_path):
