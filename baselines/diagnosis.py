@@ -78,7 +78,7 @@ def wrong_frames(found: Alignment, frames: int, start: int | None, end: int | No
         late = "later" if found.shift > 0 else "earlier"
         return (
             f"it shows frames {abs(found.shift)} {late} than it should (correlation of motion {found.score:.2f}, "
-            f"{found.at_zero:.2f} in place); check its split and index origin, or say where it starts (d3talker import --first-frame)"
+            f"{found.at_zero:.2f} in place); check its split and origin, or say where it starts (d3talker import --first-frame)"
         )
     if found.known or found.still:
         return None

@@ -108,7 +108,7 @@ def _choose(path: Path | str, tracks: Sequence[np.ndarray]) -> np.ndarray:
         if a @ b < SAME * np.sqrt((a @ a) * (b @ b)):
             raise UserError(
                 f"{path} has several sound tracks ({heard[0][0]} and {number} differ); name the one that is spoken: "
-                f"prepare --sound-track {number}, or keep that one alone (ffmpeg -i VIDEO -map 0:v? -map 0:a:{number - 1} -c copy NEW)"
+                f"prepare --sound-track {number}, or keep it alone (ffmpeg -i VIDEO -map 0:v? -map 0:a:{number - 1} -c copy NEW)"
             )
     return first
 

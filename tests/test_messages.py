@@ -6,7 +6,7 @@ import ast
 import contextlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -20,15 +20,15 @@ FLAG = re.compile(r"(?<![\w-])--[a-z][\w.-]*[a-z0-9]")
 FOREIGN = re.compile(r"(pip install|ffmpeg) .*|--(use_train|test_train|test)\b")  # other programs' flags
 # Where the imports tell too little.  demo and the methods' commands write the options of bench, import and training themselves;
 # a module of `motion` is asked by one of its sub-commands.
-ASKED_BY = {
-    **dict.fromkeys(("eval.plan", "eval.imports", "eval.executors", "eval.stages", "eval.sweep"), {"bench"}),
-    **dict.fromkeys(("d3talker.training.adapt", "d3talker.training.refine"), {"pretrain", "adapt", "bench", "demo"}),
-    **dict.fromkeys(("d3talker.checkpoint",), {"pretrain", "adapt", "bench", "demo", "motion train"}),
-    **dict.fromkeys(("reports.load", "reports.tables"), {"report", "compare"}),
-    **dict.fromkeys(("baselines.work", "baselines.running"), {"run"}),
-    "reports.serve": {"report"}, "d3talker.subject.speakers": {"motion speakers"}, "d3talker.motion.commands": {"motion"},
-    "d3talker.training.motion": {"motion train"}, "d3talker.training.motion_network": {"motion train"},
-    "d3talker.commands": {"adapt"},  # the one of the module's three that names flags
+ASKED_BY: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("eval.plan", "eval.imports", "eval.executors", "eval.stages", "eval.sweep"), ("bench",)),
+    **dict.fromkeys(("d3talker.training.adapt", "d3talker.training.refine"), ("pretrain", "adapt", "bench", "demo")),
+    "d3talker.checkpoint": ("pretrain", "adapt", "bench", "demo", "motion train"),
+    **dict.fromkeys(("reports.load", "reports.tables"), ("report", "compare")),
+    **dict.fromkeys(("baselines.work", "baselines.running"), ("run",)),
+    "reports.serve": ("report",), "d3talker.motion.commands": ("motion",), "d3talker.subject.speakers": ("motion speakers",),
+    "d3talker.training.motion": ("motion train",), "d3talker.training.motion_network": ("motion train",),
+    "d3talker.commands": ("adapt",),  # the one of the module's three that names flags
 }
 
 
@@ -61,7 +61,7 @@ def reached(module: str) -> frozenset[str]:
     return frozenset(seen)
 
 
-def askers(module: str) -> set[str]:
+def askers(module: str) -> Iterable[str]:
     """The commands that can print a message of this module."""
     if module in ASKED_BY:
         return ASKED_BY[module]
@@ -99,7 +99,7 @@ def messages(module: str) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-def lacking(text: str, commands: set[str]) -> list[str]:
+def lacking(text: str, commands: Iterable[str]) -> list[str]:
     """The flags in `text` that a command lacks: the command that it names before the flag, or else one of `commands`."""
     text, found = FOREIGN.sub("", text), []
     names = "|".join(sorted(cli.COMMANDS, key=len, reverse=True))

@@ -37,7 +37,7 @@ def put(place, folder, name="toy.pth"):
 
 def test_places_are_searched_in_order(place, monkeypatch):
     monkeypatch.setenv("D3TALKER_WEIGHTS", str(place / "environment"))
-    with pytest.raises(MissingWeights, match=r"toy\.pth.*--weights"):
+    with pytest.raises(MissingWeights, match=r"toy\.pth.*D3TALKER_WEIGHTS"):
         find_weights("toy", download=True)
     for folder in ("cache/torch/hub/checkpoints", "cache/d3talker", "environment", "given/below"):
         target = put(place, folder)
