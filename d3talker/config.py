@@ -249,6 +249,9 @@ class Config:
     ablation: AblationConfig = field(default_factory=AblationConfig)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train and render."""
+    tensorboard: bool = False
+    """Measure more while training (PSNR of a training frame behind the budget, how far each field moves the Gaussians) and write
+    all scalars for TensorBoard into the run's folder tensorboard; the trained model stays the same to the bit."""
 
 
 PAPER = Config()

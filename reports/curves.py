@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from d3talker.errors import UserError
 from d3talker.files import read_json
+from d3talker.training.scalars import counted
 from eval.records import Record
 from reports.columns import LMD, LPIPS, PSNR, SSIM
 from reports.grid import Column
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SHOWN = (PSNR, SSIM, LPIPS, LMD)
+ACROSS = 4  # panels of scalars side by side
 
 
 def per_frame(path: Path, records: Mapping[str, Record], fps: float) -> bool:
@@ -53,8 +55,13 @@ def losses(path: Path, logs: Mapping[str, Path]) -> bool:
     names = list(dict.fromkeys(name for _, curves, _ in runs.values() for name in curves))
     if not names:
         return False
-    with drawing(path, 2.9 * len(names) + 0.3, 2.5) as figure:
-        for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names):
+    across = min(len(names), ACROSS)
+    down = -(-len(names) // across)
+    with drawing(path, 2.9 * across + 0.3, 2.2 * down + 0.3) as figure:
+        panels = figure.subplots(down, across, squeeze=False).flat
+        for axis in list(panels)[len(names):]:
+            axis.remove()
+        for axis, name in zip(panels, names):
             for i, (title, (steps, curves, breaks)) in enumerate(runs.items()):
                 if name in curves:
                     axis.plot(steps, curves[name], color=COLOURS[i % len(COLOURS)], lw=0.9, label=title)
@@ -94,14 +101,7 @@ def read_log(path: Path) -> tuple[list[float], dict[str, list[float]], list[floa
         }
     except (UserError, KeyError, TypeError, ValueError, AttributeError):
         return None
-    steps: list[float] = []
-    breaks: list[float] = []
-    offset = 0.0
-    for i, step in enumerate(own):
-        if i and step < own[i - 1]:
-            offset = steps[-1]
-            breaks.append(offset)
-        steps.append(step + offset)
+    steps, breaks = counted(own)
     return (steps, curves, breaks) if steps and curves else None
 
 

@@ -17,6 +17,9 @@ from d3talker.predictions import Predictions, is_predictions
 from eval.records import Job, Record, read_record
 
 
+NAMELESS = ("results", "result", "out", "output")
+
+
 @dataclass(frozen=True)
 class Results:
     """What `bench` left behind.
@@ -30,6 +33,12 @@ class Results:
     broken: dict[str, str]
     planned: tuple[Job, ...] = ()
     superseded: int = 0
+
+    @property
+    def title(self) -> str:
+        """The folder's name; where that only says what it is, its parent's."""
+        own = self.root.resolve()
+        return own.parent.name if own.name in NAMELESS and own.parent.name else own.name
 
     @property
     def protocol(self) -> str:

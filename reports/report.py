@@ -38,6 +38,8 @@ class ReportConfig:
     """Folder for the report; an older report there is replaced."""
     budget: float | None = None
     """Seconds of training video in Table 1; by default the paper's 10 if it was run."""
+    columns: tuple[str, ...] = ()
+    """Metrics shown in the tables, by name and in this order; by default the paper's, then ours that were measured."""
     protocol: str | None = None
     """Which protocol to report, when the results hold more than one."""
     videos: bool = True
@@ -67,7 +69,7 @@ def run(config: ReportConfig) -> int:
     results = load_results(config.results, config.protocol)
     specs = methods()
     grids: list[Grid] = []
-    for table in tables(results, specs, config.budget):
+    for table in tables(results, specs, config.budget, config.columns):
         grids += [build(table, results), *([build_subjects(table, results)] if len(table.subjects) > 1 else [])]
     checks = verify(results, config.sample, config.weights) if config.verify else []
     with atomic_folder(config.out) as folder:

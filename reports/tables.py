@@ -18,10 +18,13 @@ PAPER_BUDGET = 10.0
 PAPER_AUDIO = {"A": "Audio A (Obama)", "B": "Audio B (May)"}
 
 
-def tables(results: Results, specs: Sequence[MethodSpec], budget: float | None = None) -> list[Table]:
-    """Table 1 always; 2, 3 and 4 when something was measured for them.  `budget`: seconds of training in 1 and 3.
+def tables(
+    results: Results, specs: Sequence[MethodSpec], budget: float | None = None, chosen: Sequence[str] = ()
+) -> list[Table]:
+    """Table 1 always; 2, 3 and 4 when something was measured for them.  `budget`: seconds of training in 1 and 3; `chosen`: metrics
+    whose columns are shown, in this order, by default all.
 
-    Raises UserError for a budget that no record has.
+    Raises UserError for a budget that no record has, and for a chosen metric that no table has.
     """
     measured = sorted({record.job.budget for record in results.records})
     if budget is not None and budget not in measured:
@@ -29,7 +32,17 @@ def tables(results: Results, specs: Sequence[MethodSpec], budget: float | None =
         raise UserError(f"no record has a budget of {budget:g} s; choose --budget from {known}")
     first, third = table1(results, specs, budget), table3(results, specs, budget)
     plans = (first, table2(results, specs), third, table4(results, specs))
-    return [plan for plan in plans if plan is first or plan.lines]
+    return _choose([plan for plan in plans if plan is first or plan.lines], chosen)
+
+
+def _choose(plans: list[Table], chosen: Sequence[str]) -> list[Table]:
+    """The tables with the chosen columns alone; a table that has none of them keeps its own."""
+    known = list(dict.fromkeys(column.metric for plan in plans for column in plan.columns))
+    for name in chosen:
+        if name not in known:
+            raise UserError(f"no table has a column {name}; choose --columns from {', '.join(known)}")
+    kept = [tuple(c for name in chosen for c in plan.columns if c.metric == name) for plan in plans]
+    return [replace(plan, columns=columns or plan.columns) for plan, columns in zip(plans, kept)]
 
 
 def table1(results: Results, specs: Sequence[MethodSpec], budget: float | None) -> Table:
@@ -130,13 +143,13 @@ def _heard(column: Column, sound: str) -> Column:
 
 
 def quality(records: Iterable[Record], more: Sequence[Column] = ()) -> tuple[Column, ...]:
-    """The paper's columns, ours where a record has them, then `more`."""
+    """The paper's columns, `more` of the paper's, then ours where a record has them."""
     optional = measured(records)
     if LMD_FAN in optional:  # then the published LMD, which is FAN's, stands beside that
         chosen = [replace(column, printed="none") if column is LMD else column for column in QUALITY]
         chosen.insert(chosen.index(replace(LMD, printed="none")) + 1, LMD_FAN)
-        return (*chosen, *(column for column in optional if column is not LMD_FAN), *more)
-    return (*QUALITY, *optional, *more)
+        return (*chosen, *more, *(column for column in optional if column is not LMD_FAN))
+    return (*QUALITY, *more, *optional)
 
 
 def measured(records: Iterable[Record]) -> tuple[Column, ...]:

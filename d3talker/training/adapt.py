@@ -23,6 +23,7 @@ from d3talker.training.dataset import TrainingSignals, training_signals
 from d3talker.training.density import DensityControl
 from d3talker.training.field_pass import FieldPasses
 from d3talker.training.loop import Loop, finished
+from d3talker.training.measures import HeldOut, branch_spreads, held_out
 from d3talker.training.optimisers import field_groups, fuse_groups, gaussian_groups, net_group, optimiser, set_rates
 from d3talker.training.pictures import Parts
 from d3talker.training.priors import load_priors
@@ -48,11 +49,12 @@ class Adaptation(Loop):
 
     def __init__(
         self, config: Config, views: Views, signals: TrainingSignals, priors: Shelf | None, out: Path, seed: int,
-        device: torch.device, general: Shared | None = None, job: dict[str, Any] | None = None,
+        device: torch.device, general: Shared | None = None, job: dict[str, Any] | None = None, held: HeldOut | None = None,
     ) -> None:
+        """held: a frame that is looked at for the log, where the configuration asks for that."""
         check(config)
-        super().__init__(out, CHECKPOINT, job or {}, seed, config.schedule.checkpoint_seconds, device)
-        self.config, self.views, self.signals, self.priors = config, views, signals, priors
+        super().__init__(out, CHECKPOINT, job or {}, seed, config.schedule.checkpoint_seconds, device, config.tensorboard)
+        self.config, self.views, self.signals, self.priors, self.held = config, views, signals, priors, held
         self.pretrained = general is not None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # layers draw their first weights from the global generator
@@ -102,6 +104,12 @@ class Adaptation(Loop):
     def train_step(self) -> Parts:
         self.talker.check_values = self.checks()
         return self._refine_step() if self.refining is not None and self.stage == "refine" else self._field_step()
+
+    def measured(self) -> Parts:
+        if self.stage == "refine":
+            return {}
+        parts = branch_spreads(self.talker, self.region, self.signals.drive)
+        return parts if self.held is None else parts | {"held_out/psnr": self.held.psnr(self.talker)}
 
     def _refine_step(self) -> Parts:
         """Fine-tune the refiner on finished coarse frames (eq. 11)."""
@@ -207,8 +215,9 @@ def train_identity(
     device = device_of(config)
     shared = None if general is None else load_general(general)
     signals = training_signals(subject, frames, _heard(config, shared, general), device, motion)
+    held = held_out(subject, frames, signals, config.signals, device) if config.tensorboard else None
     adaptation = Adaptation(
-        config, load_views(subject, frames, device), signals, load_priors(subject, frames), out, seed, device, shared, job,
+        config, load_views(subject, frames, device), signals, load_priors(subject, frames), out, seed, device, shared, job, held,
     )
     adaptation.run()
     return adaptation.seconds, False

@@ -17,9 +17,11 @@ from d3talker.jit import compiled_seconds
 from d3talker.progress import Bar
 from d3talker.training.optimisers import load_optimiser_state, optimiser_state
 from d3talker.training.pictures import Parts
+from d3talker.training.scalars import Board
 
 LOG = "log.json"
 LOG_EVERY = 25  # steps
+LOG_SECONDS = 2.0  # between two writings of the log
 SAVING_SHARE = 0.02  # of the time, at most, goes into checkpoints
 
 
@@ -39,15 +41,20 @@ class Loop(ABC):
     """A sequence of stages, each a number of steps; `run` goes on from wherever the checkpoint stands.
 
     A checkpoint holds everything the next step depends on, so that an interrupted run ends, on a CPU, bit for bit where an
-    uninterrupted one does.  `job` says what is trained, as plain data: a checkpoint of another job is refused.
+    uninterrupted one does.  `job` says what is trained, as plain data: a checkpoint of another job is refused.  Every LOG_EVERY
+    steps the log takes what `train_step` and, where `measuring` is set, `measured` return: RUN/log.json, and TensorBoard's events.
     """
 
     title: str
     stages: tuple[str, ...]
     optimizer: Optimizer | None  # None in a stage whose `state` holds its own
 
-    def __init__(self, out: Path, name: str, job: dict[str, Any], seed: int, save_seconds: float, device: torch.device) -> None:
-        self.device = device
+    def __init__(
+        self, out: Path, name: str, job: dict[str, Any], seed: int, save_seconds: float, device: torch.device,
+        measuring: bool = False,
+    ) -> None:
+        self.device, self.measuring = device, measuring
+        self.board = Board(out) if measuring else None
         self.out, self.path, self.job, self.save_seconds = out, out / name, {**job, "seed": seed}, save_seconds
         self.generator = torch.Generator().manual_seed(seed)
         self.stage, self.step, self.seconds, self.points = self.stages[0], 0, 0.0, 0
@@ -67,6 +74,10 @@ class Loop(ABC):
     def train_step(self) -> Parts:
         """One step; returns the losses to log, "l1" among them."""
 
+    def measured(self) -> Parts:
+        """More to log after a step that is logged, which only looks: it draws no random number and changes nothing."""
+        return {}
+
     @abstractmethod
     def state(self) -> dict[str, Any]:
         """What a checkpoint must hold beyond the loop's own state."""
@@ -83,6 +94,7 @@ class Loop(ABC):
         """Train what is left.  Raises UserError when the loss becomes NaN: the last checkpoint stays good."""
         self._resume()
         self.saved, self.saving = time.monotonic(), 0.0
+        self.told = self.saved
         for stage in self.stages[self.stages.index(self.stage):]:
             if stage != self.stage:
                 self.stage, self.step = stage, 0
@@ -93,6 +105,8 @@ class Loop(ABC):
                     if self._save_due() and self.step < self.steps():
                         self.save()
         self.save(done=True)
+        if self.board is not None:
+            self.board.close()
 
     def _save_due(self) -> bool:
         return time.monotonic() - self.saved >= max(self.save_seconds, self.saving / SAVING_SHARE)
@@ -107,17 +121,33 @@ class Loop(ABC):
             self._see()
         self.seconds += time.perf_counter() - began - (compiled_seconds() - compiled)
         if self.step % LOG_EVERY == 0:
-            self.log["stage"].append(self.stages.index(self.stage))
-            self.log["step"].append(self.step)
-            parts = parts | {"gaussians": torch.tensor(self.points)}
-            for name in [*self.log["loss"], *(n for n in parts if n not in self.log["loss"])]:
-                values = self.log["loss"].setdefault(name, [None] * (len(self.log["step"]) - 1))
-                values.append(parts[name].item() if name in parts else None)
+            self._write_down(parts | (self.measured() if self.measuring else {}))
         return f"L1 {self.seen:.4f}, {self.points} Gaussians"
+
+    def _write_down(self, parts: Parts) -> None:
+        """A row of the log; on the disk, for who looks on, every few seconds."""
+        self.log["stage"].append(self.stages.index(self.stage))
+        self.log["step"].append(self.step)
+        parts = parts | {"gaussians": torch.tensor(self.points)}
+        for name in [*self.log["loss"], *(n for n in parts if n not in self.log["loss"])]:
+            values = self.log["loss"].setdefault(name, [None] * (len(self.log["step"]) - 1))
+            values.append(parts[name].item() if name in parts else None)
+        if time.monotonic() - self.told >= LOG_SECONDS:
+            self._tell()
+
+    def _tell(self) -> None:
+        write_json(self.out / LOG, self.log)
+        if self.board is not None:
+            self.board.show(self.log)
+        self.told = time.monotonic()
+
+    def logs(self) -> bool:
+        """Whether the present step is logged, for what costs too much to compute at every one."""
+        return (self.step + 1) % LOG_EVERY == 0
 
     def checks(self) -> bool:
         """Whether the present step looks for NaN: on CUDA one in LOG_EVERY, for to look is to wait for the card."""
-        return self.device.type == "cpu" or (self.step + 1) % LOG_EVERY == 0
+        return self.device.type == "cpu" or self.logs()
 
     def _see(self) -> None:
         """Wait for the latest loss.  Raises UserError where it is NaN."""
@@ -137,7 +167,7 @@ class Loop(ABC):
             self._see()
             self.seconds += self.waited
         began = time.monotonic()
-        write_json(self.out / LOG, self.log)
+        self._tell()
         checkpoint.save(self.path, {
             "job": self.job, "stage": self.stage, "step": self.step, "seconds": self.seconds, "done": done,
             "points": self.points, "rng": self.generator.get_state(),

@@ -22,6 +22,7 @@ from d3talker.training.dataset import TrainingSignals, training_signals
 from d3talker.training.density import DensityControl
 from d3talker.training.field_pass import FieldPasses, Passed
 from d3talker.training.loop import Loop, finished
+from d3talker.training.measures import branch_spreads
 from d3talker.training.optimisers import field_groups, gaussian_groups, net_group, optimiser, set_rates
 from d3talker.training.pictures import Parts
 from d3talker.training.seen import UNSEEN_BY_PRETRAINING, seen
@@ -51,7 +52,7 @@ class Pretraining(Loop):
         check(config)
         if len(people) < 2:
             raise UserError("pre-training needs at least two identities, for its losses tell them apart; give more subjects")
-        super().__init__(out, CHECKPOINT, job or {}, seed, config.schedule.checkpoint_seconds, device)
+        super().__init__(out, CHECKPOINT, job or {}, seed, config.schedule.checkpoint_seconds, device, config.tensorboard)
         self.config, self.people = config, people
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -127,6 +128,9 @@ class Pretraining(Loop):
             parts |= self._refine(k, sample, person.signals.drive.at(index))
         self.points = sum(t.gaussians(self.region).means.shape[0] for t in self.talkers)
         return parts
+
+    def measured(self) -> Parts:
+        return branch_spreads(self.talkers[0], self.region, self.people[0].signals.drive)
 
     def _refine(self, k: int, sample: Sample, signals: Signals) -> Parts:
         """One step of the refiner on this step's frame, whole and coarse; the faces are finished by now (eq. 11)."""

@@ -11,8 +11,8 @@ from d3talker.config import Config
 ALL = None
 Options = Mapping[str, tuple[str, ...] | None]  # sections of Config, and of each the options meant, or ALL
 TEST_TIME = ("motion_source", "amplitude", "eyes")
-# Options that say where to compute or how often to save; they change no number that a table shows.
-NEUTRAL: Options = {"device": ALL, "schedule": ("checkpoint_seconds",)}
+# Options that say where to compute, how often to save and what to look at meanwhile; they change no number that a table shows.
+NEUTRAL: Options = {"device": ALL, "tensorboard": ALL, "schedule": ("checkpoint_seconds",)}
 UNSEEN_BY_ADAPTATION: Options = {"pretrain": ALL, "signals": TEST_TIME}
 UNSEEN_BY_PRETRAINING: Options = {
     "schedule": ALL, "refiner": ("steps",), "loss": ("normal", "depth"), "fields": ("adapt_lr_scale",), "signals": TEST_TIME,

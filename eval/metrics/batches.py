@@ -82,19 +82,6 @@ def check_frame(frame: np.ndarray, name: str, shape: tuple[int, ...] | None = No
     return frame.shape
 
 
-def pair(predicted: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two clips [T, H, W, 3] (or two frames [H, W, 3], made into clips); raises UserError as `batches` does."""
-    clips = [clip[None] if isinstance(clip, np.ndarray) and clip.ndim == 3 else clip for clip in (predicted, reference)]
-    shape = None
-    for name, clip in zip(("the prediction", "the reference"), clips):
-        if not isinstance(clip, np.ndarray) or clip.ndim != 4 or len(clip) == 0:
-            raise UserError(f"{name} must be a uint8 array [T, H, W, 3] or [H, W, 3] with at least one frame")
-        shape = check_frame(clip[0], name, shape)
-    if len(clips[0]) != len(clips[1]):
-        raise UserError(f"the prediction has {len(clips[0])} frames, the reference {len(clips[1])}; give equal lengths")
-    return np.ascontiguousarray(clips[0]), np.ascontiguousarray(clips[1])  # views may be mirrored
-
-
 def _check_masks(masks: Mapping[str, np.ndarray], shape: tuple[int, ...] | None, count: int) -> None:
     assert shape is not None
     for region, mask in masks.items():

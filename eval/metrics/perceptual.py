@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from d3talker.backbones import Backbone, pretrained
 from d3talker.errors import UserError
 from d3talker.weights import load_state, packaged_file
-from eval.metrics.batches import FramesTooSmall, pair
+from eval.metrics.arrays import Layout, pair
+from eval.metrics.batches import FramesTooSmall
 from eval.metrics.workers import spread
 
 Net = Literal["alex", "vgg", "squeeze"]
@@ -61,15 +62,16 @@ def load_lpips(net: Net = "alex", weights: Path | None = None, *, device: str = 
 
 
 def lpips(
-    predicted: np.ndarray, reference: np.ndarray, masks: Sequence[np.ndarray] | None = None, *,
-    model: LPIPS | None = None, weights: Path | None = None,
+    predicted: Any, reference: Any, masks: Sequence[np.ndarray] | None = None, *,
+    model: LPIPS | None = None, weights: Path | None = None, data_range: float | None = None, layout: Layout | None = None,
 ) -> np.ndarray:
     """LPIPS of each frame, float64 [T]; 0 for identical frames, higher is worse.
 
-    predicted, reference: uint8 [T, H, W, 3]; masks: T arrays bool [H, W] that choose pixels; none chosen gives NaN.
+    predicted, reference: arrays or tensors [T, H, W, 3], [T, 3, H, W] or one frame; uint8, or floats with data_range=1 or 255 (see
+    `eval.metrics.arrays.pair`).  masks: T arrays bool [H, W] that choose pixels; none chosen gives NaN.
     model: from `load_lpips`; without one, AlexNet is loaded from `weights`.
     """
-    predicted, reference = pair(predicted, reference)
+    predicted, reference = pair(predicted, reference, data_range, layout)
     model = model or load_lpips(weights=weights)
     device = model.linear[0].device
 
@@ -87,7 +89,7 @@ def lpips(
 
 
 def to_images(frames: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
-    """uint8 [N, H, W, 3] -> float32 [N, 3, H, W] in [0, 1]."""
+    """uint8, or floats in 0 ... 255, [N, H, W, 3] -> float32 [N, 3, H, W] in [0, 1]."""
     return torch.from_numpy(frames).to(device).permute(0, 3, 1, 2).float() / 255
 
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 
-from eval.metrics.batches import pair
+from eval.metrics.arrays import Layout, pair
 
 CAP = 100.0  # dB
 
 
-def psnr(predicted: np.ndarray, reference: np.ndarray, masks: Sequence[np.ndarray] | None = None) -> np.ndarray:
+def psnr(
+    predicted: Any, reference: Any, masks: Sequence[np.ndarray] | None = None, *,
+    data_range: float | None = None, layout: Layout | None = None,
+) -> np.ndarray:
     """-10 log10 of the mean squared difference over pixels and channels in [0, 1], at most 100 dB; float64 [T].
 
-    predicted, reference: uint8 [T, H, W, 3]; masks: T arrays bool [H, W] that choose pixels; none chosen gives NaN.
-    Exact: the squared sum is taken in integers.
+    predicted, reference: arrays or tensors [T, H, W, 3], [T, 3, H, W] or one frame; uint8, or floats with data_range=1 or 255, as
+    they are, not rounded (see `eval.metrics.arrays.pair`).  masks: T arrays bool [H, W] that choose pixels; none chosen gives NaN.
+    Of uint8 it is exact: the squared sum is taken in integers.
     """
-    predicted, reference = pair(predicted, reference)
+    predicted, reference = pair(predicted, reference, data_range, layout)
     return np.array([
         _frame(a, b, None if masks is None else masks[index]) for index, (a, b) in enumerate(zip(predicted, reference))
     ])

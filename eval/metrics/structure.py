@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from d3talker.jit import compiling, kernel
-from eval.metrics.batches import FramesTooSmall, pair
+from eval.metrics.arrays import Layout, pair
+from eval.metrics.batches import FramesTooSmall
 from eval.metrics.workers import spread
 
 RADIUS, SIGMA = 5, 1.5
@@ -17,15 +19,19 @@ WEIGHTS = np.exp(-0.5 * (np.arange(-RADIUS, RADIUS + 1) / SIGMA) ** 2)
 WEIGHTS /= WEIGHTS.sum()
 
 
-def ssim(predicted: np.ndarray, reference: np.ndarray, masks: Sequence[np.ndarray] | None = None) -> np.ndarray:
+def ssim(
+    predicted: Any, reference: Any, masks: Sequence[np.ndarray] | None = None, *,
+    data_range: float | None = None, layout: Layout | None = None,
+) -> np.ndarray:
     """Mean structural similarity of each frame, float64 [T].
 
     Gaussian 11x11 window of sigma 1.5, RGB, data range 1, biased variances, no border, as in scikit-image's
     structural_similarity(gaussian_weights=True, use_sample_covariance=False, data_range=1, channel_axis=-1).
-    predicted, reference: uint8 [T, H, W, 3]; masks: T arrays bool [H, W] that choose pixels; none chosen gives NaN.
+    predicted, reference: arrays or tensors [T, H, W, 3], [T, 3, H, W] or one frame; uint8, or floats with data_range=1 or 255 (see
+    `eval.metrics.arrays.pair`).  masks: T arrays bool [H, W] that choose pixels; none chosen gives NaN.
     Raises UserError for frames under 11 px.
     """
-    predicted, reference = pair(predicted, reference)
+    predicted, reference = pair(predicted, reference, data_range, layout)
     if min(predicted.shape[1:3]) < TAPS:
         raise FramesTooSmall(f"SSIM needs frames of at least {TAPS} px a side; enlarge them")
     chosen = [None] * len(predicted) if masks is None else [mask[RADIUS:-RADIUS, RADIUS:-RADIUS] for mask in masks]
@@ -34,7 +40,7 @@ def ssim(predicted: np.ndarray, reference: np.ndarray, masks: Sequence[np.ndarra
 
 
 def ssim_map(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """SSIM of every pixel and channel that has a whole window: uint8 [H, W, 3] twice -> float64 [H - 10, W - 10, 3]."""
+    """SSIM of every pixel and channel that has a whole window: [H, W, 3] in 0 ... 255 twice -> float64 [H - 10, W - 10, 3]."""
     height, width = a.shape[:2]
     out = np.empty((height - 2 * RADIUS, width - 2 * RADIUS, 3))
     _ssim_rows(a.reshape(height, -1), b.reshape(height, -1), WEIGHTS, out.reshape(len(out), -1))
@@ -43,7 +49,7 @@ def ssim_map(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 @kernel
 def _ssim_rows(a, b, weights, out):  # type: ignore[no-untyped-def]
-    """Rows of interleaved RGB, uint8 [H, 3 W] -> float64 [H - 10, 3 (W - 10)]; weighted sums down, then across.
+    """Rows of interleaved RGB, 0 ... 255 [H, 3 W] -> float64 [H - 10, 3 (W - 10)]; weighted sums down, then across.
 
     The window is symmetric, so that pixels as far above as below the middle (left as right of it) share a product.
     """

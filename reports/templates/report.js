@@ -1,4 +1,4 @@
-// The report's three behaviours: tables that sort, videos that run together, light and dark.
+// The report's behaviours: tables that sort and show chosen columns, notes that open, videos that run together, light and dark.
 "use strict";
 
 function remember(name, value) {
@@ -58,6 +58,57 @@ function setUpSorting() {
   }
 }
 
+// The head cells of a table's values, and what lies under each; the labels come first.
+function showColumns(table, shown) {
+  const rows = [...table.tHead.rows, ...table.tBodies[0].rows];
+  const heads = table.tHead.rows[table.tHead.rows.length - 1].cells;
+  const first = heads.length - shown.length;
+  for (const row of rows) {
+    if (row.classList.contains("groups")) continue;
+    shown.forEach((on, i) => { row.cells[first + i].hidden = !on; });
+  }
+  let at = 0;
+  for (const group of table.tHead.querySelectorAll(".groups th")) {
+    group.dataset.width ??= group.colSpan;
+    const width = shown.slice(at, at += Number(group.dataset.width)).filter(Boolean).length;
+    group.hidden = width === 0;
+    if (width) group.colSpan = width;
+  }
+}
+
+// All columns where they fit; else the last ones, which are not the paper's, start hidden.  A choice is remembered.
+function setUpColumns(choice) {
+  const table = document.querySelector(`table[data-table="${choice.dataset.columns}"]`);
+  const boxes = [...choice.querySelectorAll("[data-column]")];
+  const name = `d3talker-columns-${location.pathname}-${choice.dataset.columns}`;
+  const folded = choice.closest("details:not([open])");
+  if (folded) { folded.addEventListener("toggle", () => setUpColumns(choice), { once: true }); return; }
+  const saved = remember(name)?.split(",");
+  const apply = () => showColumns(table, boxes.map((box) => box.checked));
+  if (saved) {
+    for (const box of boxes) box.checked = saved.includes(box.dataset.column);
+    apply();
+  } else {
+    const frame = table.parentElement;
+    for (const box of [...boxes].reverse().slice(0, -1)) {
+      if (!frame.clientWidth || frame.scrollWidth <= frame.clientWidth || matchMedia("(max-width: 40rem)").matches) break;
+      box.checked = false;
+      apply();
+    }
+  }
+  choice.hidden = false;
+  choice.addEventListener("change", () => {
+    apply();
+    remember(name, boxes.filter((box) => box.checked).map((box) => box.dataset.column).join(","));
+  });
+}
+
+function openNote() {
+  const note = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+  const folded = note && note.closest("details");
+  if (folded) { folded.open = true; note.scrollIntoView({ block: "center" }); }
+}
+
 function setUpPlayer(player) {
   const videos = [...player.querySelectorAll("video")];
   const [lead] = videos;
@@ -97,4 +148,7 @@ function setUpPlayer(player) {
 
 setUpTheme();
 setUpSorting();
+document.querySelectorAll("[data-columns]").forEach(setUpColumns);
+openNote();
+addEventListener("hashchange", openNote);
 document.querySelectorAll("[data-player]").forEach(setUpPlayer);

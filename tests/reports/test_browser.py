@@ -2,116 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import fcntl
-import json
-import os
-import shutil
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from browser import Browser, open_browser
 
+from eval.metrics.result import MetricResult
 from reports.report import ReportConfig, run
 
-LOCAL = ("file:", "data:", "about:")
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-FLAGS = (
-    "--headless=new", "--disable-gpu", "--no-first-run", "--hide-scrollbars", "--remote-debugging-pipe",
-    "--autoplay-policy=no-user-gesture-required", "--mute-audio", "--disable-background-networking",
-    "--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND",
-)
+from .conftest import default_metrics
 
-
-class Browser:
-    """A page driven through Chromium's debugging pipe (fd 3 in, fd 4 out, messages end with NUL); no library needed."""
-
-    def __init__(self, binary: str, profile: Path) -> None:
-        theirs_in, self._out = os.pipe()
-        self._in, theirs_out = os.pipe()
-        # Copies above 9: the child overwrites 3 and 4.
-        ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (theirs_in, theirs_out)]
-        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-        self._process = subprocess.Popen(
-            [binary, *FLAGS, f"--user-data-dir={profile}", *sandbox, "about:blank"], close_fds=False,
-            preexec_fn=lambda: [os.dup2(end, place) for place, end in zip((3, 4), ends)], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )
-        for end in ends:
-            os.close(end)
-        os.close(theirs_in)
-        os.close(theirs_out)
-        self._buffer, self._count, self._session = b"", 0, None
-        self.problems: list[str] = []
-        target = next(t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page")
-        self._session = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.call(f"{domain}.enable")
-
-    def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """Send a command and wait for its answer, noting errors that the page reports meanwhile."""
-        self._count += 1
-        message = {"id": self._count, "method": method, "params": params}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self._out, json.dumps(message).encode() + b"\0")
-        while True:
-            answer = self._read()
-            if answer.get("id") == self._count:
-                assert "error" not in answer, answer
-                return answer["result"]
-
-    def _read(self) -> dict[str, Any]:
-        while b"\0" not in self._buffer:
-            block = os.read(self._in, 1 << 16)
-            assert block, "the browser has ended"
-            self._buffer += block
-        line, self._buffer = self._buffer.split(b"\0", 1)
-        event = json.loads(line)
-        kind, params = event.get("method"), event.get("params", {})
-        if kind == "Runtime.exceptionThrown":
-            self.problems.append(str(params["exceptionDetails"]))
-        if kind == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning", "assert"):
-            self.problems.append(str(params["args"]))
-        if kind == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
-            self.problems.append(str(params["entry"]))
-        if kind == "Network.requestWillBeSent" and not params["request"]["url"].startswith(LOCAL):
-            self.problems.append(f"asks for {params['request']['url']}")
-        return event
-
-    def js(self, code: str) -> Any:
-        """The value of an expression, promises awaited."""
-        answer = self.call(
-            "Runtime.evaluate", expression=code, awaitPromise=True, returnByValue=True, userGesture=True
-        )
-        assert "exceptionDetails" not in answer, answer
-        return answer["result"].get("value")
-
-    def open(self, page: Path) -> None:
-        """Load a page and wait until it is complete."""
-        self.call("Page.navigate", url=page.resolve().as_uri())
-        self.wait(f"document.readyState === 'complete' && location.pathname.endsWith({json.dumps(page.name)})")
-
-    def wait(self, condition: str, seconds: float = 20) -> None:
-        """Wait until an expression is true."""
-        end = time.monotonic() + seconds
-        while not self.js(condition):
-            assert time.monotonic() < end, f"never true: {condition}"
-            time.sleep(0.05)
-
-    def screenshot(self) -> bytes:
-        """PNG of what is seen."""
-        return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
-
-    def close(self) -> None:
-        """End the browser."""
-        self._process.terminate()
-        self._process.wait(10)
-        os.close(self._in)
-        os.close(self._out)
+OURS = ("avc_r", "aperture_r", "aperture_ratio", "closure_recall")
 
 
 @pytest.fixture(scope="module")
@@ -119,18 +21,16 @@ def report(tmp_path_factory, make_results) -> Path:
     folder = tmp_path_factory.mktemp("browser")
     maker = make_results(folder / "results")
     for shift, method in ((0.0, "d3talker"), (0.5, "instag"), (-0.5, "my-method")):
-        maker.record(method, shift=shift, clips=True)
-        maker.record(method, "ben", shift=shift)
+        for subject, clips in (("anna", True), ("ben", False)):
+            more = {name: MetricResult(value=0.5 + 0.1 * shift, interval=(0.3, 0.7)) for name in OURS}
+            maker.record(method, subject, shift=shift, clips=clips, metrics=default_metrics(shift) | more)
     run(ReportConfig(maker.root, folder / "report"))
     return folder / "report"
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory) -> Iterator[Browser]:
-    binary = next(filter(None, map(shutil.which, NAMES)), None)
-    if binary is None:
-        pytest.skip(f"no browser is installed (looked for {', '.join(NAMES)})")
-    window = Browser(binary, tmp_path_factory.mktemp("profile"))
+    window = open_browser(tmp_path_factory.mktemp("profile"))
     yield window
     window.close()
 
@@ -161,6 +61,38 @@ def test_tables_sort_and_what_is_missing_stays_below(browser, report):
     down = browser.js(column)
     assert [float(value) for value in down if value] == known[::-1]
     assert "" in down and all(value == "" for value in down[len(known):])
+    assert browser.problems == []
+
+
+def test_a_desk_shows_the_papers_columns_without_scrolling_and_the_reader_chooses(browser, report):
+    size = {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.call("Emulation.setDeviceMetricsOverride", **size)
+    browser.open(report / "index.html")
+    fits = "(() => {const f = document.querySelector('#table1 .scroll'); return f.scrollWidth <= f.clientWidth})()"
+    heads = "[...document.querySelector('#table1 table').tHead.rows[1].cells].filter(c => !c.hidden).map(c => c.textContent)"
+    assert browser.js(fits)
+    shown = browser.js(heads)
+    assert [text.split()[0] for text in shown[:5]] == ["Method", "Type", "PSNR", "SSIM", "LPIPS"] and "FPS" in " ".join(shown)
+    box = "document.querySelector('#table1 [data-column=closure_recall]')"
+    assert browser.js(f"{box}.checked") is False and "closure" not in " ".join(shown)
+    browser.js(f"{box}.click()")
+    assert browser.js(heads)[-1].startswith("Lip closure recall")
+    widths = "[...document.querySelectorAll('#table1 > .scroll .groups th')].filter(c => !c.hidden).map(c => c.colSpan)"
+    assert sum(browser.js(widths)) == len(browser.js(heads)) - 2
+    browser.open(report / "index.html")  # the choice is remembered
+    assert browser.js(f"{box}.checked") is True
+    browser.js("localStorage.clear()")
+    assert browser.problems == []
+
+
+def test_notes_take_one_line_and_open_at_their_number(browser, report):
+    browser.open(report / "index.html")
+    notes = "document.querySelector('#table1 > details.notes')"
+    assert browser.js(f"{notes}.getBoundingClientRect().height") < 40
+    mark = "document.querySelector('#table1 td sup a')"
+    assert browser.js(f"{mark}.title") == "SyncNet's weights are not installed"
+    browser.js(f"{mark}.click()")
+    browser.wait(f"{notes}.open")
     assert browser.problems == []
 
 

@@ -77,3 +77,10 @@ def test_slugs_are_plain_file_names_and_unlike_for_unlike_texts(one, other):
     name = slug(one)
     assert name and len(name) < 80 and name.isascii() and not set(name) & set('/\\:*?"<>| \n') and name[0] != "."
     assert (one == other) == (name == slug(other))
+
+
+def test_a_folder_called_results_is_titled_after_its_parent(make_results, tmp_path):
+    for folder, title in (("demo/results", "demo"), ("results/first", "first")):
+        maker = make_results(tmp_path / folder)
+        maker.record()
+        assert load_results(maker.root).title == title

@@ -12,7 +12,9 @@ from eval.records import Job
 from reports.grid import Grid
 from reports.lines import build, build_subjects
 from reports.load import load_results
-from reports.tables import table3, tables
+from reports.tables import table1, table3, tables
+
+from .conftest import default_metrics
 
 
 def grids(maker, budget: float | None = None) -> dict[str, Grid]:
@@ -199,3 +201,14 @@ def test_the_rig_has_a_row_of_its_own_without_published_numbers(maker):
     titles = [row.labels[0] for row in found["table1"].rows]
     assert titles.index("D³-Talker + rig") == titles.index("D³-Talker") + 1
     assert found["table4"].rows[-1].labels == ("D³-Talker + rig",)
+
+
+def test_the_papers_columns_come_first_and_the_reader_may_choose(maker):
+    maker.record(metrics=default_metrics() | {name: MetricResult(value=0.5) for name in ("avc_r", "aperture_r")})
+    results = load_results(maker.root)
+    paper = ["psnr", "ssim", "lpips_alex", "lmd_dlib", "sync_c", "sync_d", "train_time", "fps"]
+    assert [column.metric for column in table1(results, methods(), None).columns] == [*paper, "avc_r", "aperture_r"]
+    chosen = tables(results, methods(), None, ("aperture_r", "psnr"))[0]
+    assert [column.metric for column in chosen.columns] == ["aperture_r", "psnr"]
+    with pytest.raises(UserError, match="no table has a column lpips_vgg; choose --columns from psnr, ssim"):
+        tables(results, methods(), None, ("lpips_vgg",))
