@@ -16,7 +16,6 @@ from d3talker.files import read_json, sha256_json
 from d3talker.predictions import Predictions, is_predictions
 from eval.records import Job, Record, read_record
 
-
 NAMELESS = ("results", "result", "out", "output")
 
 
