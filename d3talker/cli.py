@@ -13,6 +13,7 @@ from d3talker.version import __version__
 # name -> (module, its frozen dataclass; the module's `run(config)` does the work), one line of help
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": ("d3talker.doctor", "DoctorConfig", "say what this machine has, and how to get what is missing"),
+    "weights": ("d3talker.weights_command", "WeightsConfig", "list the network weights of others, or fetch them"),
     "prepare": ("d3talker.subject.prepare", "PrepareConfig", "make a subject folder from a video"),
     "inspect": ("d3talker.subject.inspect", "InspectConfig", "say what a subject folder holds and what is missing"),
     "synth": ("d3talker.subject.synthetic", "SynthConfig", "make subject folders of synthetic people who talk"),

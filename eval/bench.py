@@ -20,6 +20,7 @@ from d3talker.motion.options import PRIOR, motion_model
 from d3talker.progress import say
 from eval.executors import ExecutorConfig, executor
 from eval.jobs import METHOD, Task, units
+from eval.offer import provide
 from eval.plan import TABLES, HeardMotion, Plan, Request, Setting, Sound, plan
 from eval.protocol import D3_V1
 from eval.store import Overwrite, Store
@@ -66,7 +67,9 @@ class BenchConfig:
     metrics: tuple[str, ...] = DEFAULT_METRICS
     """What is measured; asking for more later scores the frames again, and trains nothing."""
     weights: Path | None = None
-    """Folder with metric weights (LPIPS, SyncNet); others are looked for in the cache, see `d3talker doctor`."""
+    """Folder with metric weights (LPIPS, SyncNet); others are looked for in the cache, see `d3talker weights`."""
+    download: bool = False
+    """Fetch weights that metrics lack before any work, with a checksum; without it you are asked at a terminal."""
     shared_machine: bool = False
     """Other work runs on this machine meanwhile: times are then recorded, but not shown."""
     overwrite: Overwrite = Overwrite.failed
@@ -110,6 +113,8 @@ def run(config: BenchConfig) -> int:
     if config.dry_run:
         return 0
     check_subjects(planned)
+    if faults:
+        provide(config.metrics, config.weights, config.download)
     write_json(config.out / "plan.json", {"jobs": [{"key": t.job.key, **t.job.model_dump()} for t in planned.tasks]})
     _overwrite(harness, planned.tasks, config, faults)
     with store.presence() as me, closing(executor(config.executor, config.out, device == "cuda")) as where:

@@ -13,6 +13,7 @@ import tyro
 from d3talker.errors import UserError
 from d3talker.files import write_json
 from eval.metrics.registry import METRICS, check_names
+from eval.offer import provide
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +42,7 @@ class EvaluateConfig:
     weights: Path | None = None
     """Folder with network weights, searched first."""
     download: bool = False
-    """Fetch weights that are missing, with a checksum."""
+    """Fetch weights that metrics lack before any work, with a checksum; without it you are asked at a terminal."""
     device: str = "cpu"
     """Where networks run: cpu or cuda."""
     json: bool = False
@@ -56,6 +57,7 @@ def run(config: EvaluateConfig) -> int:
     check_names(names)
     if config.against is not None and config.reference is not None:
         raise UserError("give either --against SUBJECT or --reference VIDEO, not both")
+    provide(names, config.weights, config.download, told=True)
     results = evaluate(config, names)
     report = {
         "predictions": str(config.predictions), "reference": str(config.against or config.reference or "") or None,
@@ -82,7 +84,7 @@ def evaluate(config: EvaluateConfig, names: tuple[str, ...]) -> dict[str, Metric
         if path is not None and path.is_dir() and not is_predictions(path):
             raise UserError(f"{path} is a folder without a manifest; make one with: d3talker import")
     options: dict[str, Any] = {
-        "weights": config.weights, "download": config.download, "device": config.device,
+        "weights": config.weights, "device": config.device,
         "audio": read_audio(config.audio) if config.audio is not None else None,
     }  # fmt: skip
     ours = Predictions(config.predictions) if is_predictions(config.predictions) else None

@@ -19,6 +19,7 @@ from d3talker.version import __version__
 from eval.compare import Scores, Versus, versus
 from eval.metrics.registry import METRICS
 from eval.metrics.result import MetricResult
+from eval.offer import provide
 from eval.records import Job, Record
 from reports.columns import COSTS
 from reports.curves import per_frame
@@ -51,6 +52,8 @@ class CompareConfig:
     """METRIC=VALUE, as in psnr=0.1: a difference that surely is smaller counts as equivalent. Without, nothing does."""
     weights: Path | None = None
     """Folder with metric weights (LPIPS, SyncNet)."""
+    download: bool = False
+    """Fetch weights that metrics lack before any work, with a checksum; without it you are asked at a terminal."""
     videos: bool = True
     """Whether to encode side-by-side videos."""
 
@@ -84,6 +87,7 @@ def run(config: CompareConfig) -> int:
     rivals, budget = find_rivals(results, set(mine), config.budget)
     references = {subject: _reference(results, subject) for subject in mine}
     wanted = list(config.metrics) or _measured(rivals)
+    provide((name for name in wanted if name in METRICS), config.weights, config.download)
     scores = {s: _score(clip, references[s], wanted, config.weights) for s, clip in mine.items()}
     margins = read_margins(config.margin, wanted)
     unequal = {rival.name: differences(mine, rival) for rival in rivals}

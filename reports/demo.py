@@ -11,6 +11,7 @@ from d3talker.errors import UserError
 from d3talker.progress import say
 from d3talker.subject.synthetic import SynthConfig
 from eval.bench import DEFAULT_METRICS, BenchConfig
+from eval.offer import provide
 from reports.report import ReportConfig
 
 SECONDS = 33.0  # a 20 s budget, the 12 s test and a little between
@@ -38,6 +39,8 @@ class DemoConfig:
     """Side of the square pictures in pixels."""
     weights: Path | None = None
     """Folder with metric weights (LPIPS, SyncNet), if you have them; without, their columns are "-"."""
+    download: bool = False
+    """Fetch weights that metrics lack before any work, with a checksum; without it you are asked at a terminal."""
     model: Config = SMALL
     """Every option of the model, over those of the demonstration."""
 
@@ -50,6 +53,8 @@ def run(config: DemoConfig) -> int:
 
     if config.people < 2:
         raise UserError(f"--people is {config.people}; pre-training tells people apart, so give at least 2")
+    metrics = (*DEFAULT_METRICS, "aperture_r")
+    provide(metrics, config.weights, config.download)
     people, results, page = config.out / "people", config.out / "results", config.out / "report"
     say("1 of 3: people")
     synthetic.run(SynthConfig(people, config.people + 1, SECONDS, config.size))
@@ -57,7 +62,7 @@ def run(config: DemoConfig) -> int:
     say("2 of 3: training, rendering and scoring")
     failed = bench.run(BenchConfig(
         (tested,), results, "mini", "all", ablations=ABLATIONS, audio=sounds(others[:2], config.out), pretrain=tuple(others),
-        metrics=(*DEFAULT_METRICS, "aperture_r"), weights=config.weights, model=config.model,
+        metrics=metrics, weights=config.weights, download=config.download, model=config.model,
     ))
     say("3 of 3: report")
     report.run(ReportConfig(results, page))

@@ -14,6 +14,8 @@ from d3talker.errors import UserError
 from d3talker.files import atomic_folder, read_json, write_json
 from d3talker.progress import track
 from d3talker.version import __version__
+from eval.metrics.registry import METRICS
+from eval.offer import provide
 from reports.casts import Cast, casts
 from reports.figures import draw_all
 from reports.grid import Grid
@@ -52,6 +54,8 @@ class ReportConfig:
     """How many records --verify draws by chance."""
     weights: Path | None = None
     """Folder with metric weights for --verify."""
+    download: bool = False
+    """Fetch weights that --verify lacks, with a checksum; without it you are asked at a terminal."""
     serve: bool = False
     """Show the report at a loopback address afterwards."""
     port: int = 8000
@@ -71,6 +75,9 @@ def run(config: ReportConfig) -> int:
     grids: list[Grid] = []
     for table in tables(results, specs, config.budget, config.columns):
         grids += [build(table, results), *([build_subjects(table, results)] if len(table.subjects) > 1 else [])]
+    if config.verify:
+        measured = {name for record in results.records for name, found in record.metrics.items() if found.value is not None}
+        provide(sorted(measured & METRICS.keys()), config.weights, config.download)
     checks = verify(results, config.sample, config.weights) if config.verify else []
     with atomic_folder(config.out) as folder:
         write_tables(folder, grids)

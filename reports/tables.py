@@ -40,7 +40,7 @@ def _choose(plans: list[Table], chosen: Sequence[str]) -> list[Table]:
     known = list(dict.fromkeys(column.metric for plan in plans for column in plan.columns))
     for name in chosen:
         if name not in known:
-            raise UserError(f"no table has a column {name}; choose --columns from {', '.join(known)}")
+            raise UserError(f"no table has a column {name}; choose columns from {', '.join(known)}")
     kept = [tuple(c for name in chosen for c in plan.columns if c.metric == name) for plan in plans]
     return [replace(plan, columns=columns or plan.columns) for plan, columns in zip(plans, kept)]
 

@@ -210,5 +210,5 @@ def test_the_papers_columns_come_first_and_the_reader_may_choose(maker):
     assert [column.metric for column in table1(results, methods(), None).columns] == [*paper, "avc_r", "aperture_r"]
     chosen = tables(results, methods(), None, ("aperture_r", "psnr"))[0]
     assert [column.metric for column in chosen.columns] == ["aperture_r", "psnr"]
-    with pytest.raises(UserError, match="no table has a column lpips_vgg; choose --columns from psnr, ssim"):
+    with pytest.raises(UserError, match="no table has a column lpips_vgg; choose columns from psnr, ssim"):
         tables(results, methods(), None, ("lpips_vgg",))
