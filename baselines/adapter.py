@@ -11,7 +11,7 @@ from baselines.recipe import Recipe
 from baselines.spec import TorsoMode
 
 if TYPE_CHECKING:  # both import OpenCV and PyAV
-    from d3talker.subject.layout import Frame, Subject
+    from d3talker.people.subject.layout import Frame, Subject
 
 Setting = Literal["self", "cross"]
 Ability = Literal["locate", "collect", "run"]

@@ -15,14 +15,14 @@ import tyro
 
 from baselines import declared
 from baselines.adapter import ABILITIES, Adapter, Native, Predict, Skip, Supported
-from baselines.locating import by_pattern
+from baselines.outputs.locating import by_pattern
 from baselines.recipe import Recipe
 from baselines.registry import Registry
 from baselines.spec import Kind, MethodSpec, Metric
 from d3talker.errors import UserError
 
 if TYPE_CHECKING:
-    from d3talker.subject.layout import Subject
+    from d3talker.people.subject.layout import Subject
 
 HEAVY = ("torch", "cv2", "av")
 
@@ -153,7 +153,7 @@ def _predicts(spec: MethodSpec, adapter: Adapter) -> str | None:
 
 
 def _predict_once(spec: MethodSpec, predict: Predict, subject: Subject, out: Path) -> str:
-    from d3talker.predictions import Predictions
+    from d3talker.people.media.predictions import Predictions
 
     test = subject.frames("val")[:-1]
     try:

@@ -15,7 +15,7 @@ from d3talker.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-    from d3talker.subject.layout import Frame, Subject
+    from d3talker.people.subject.layout import Frame, Subject
 
 FLOORS = ("ground-truth", "ground-truth-h264", "mean-frame", "nearest-pose")
 
@@ -36,8 +36,8 @@ def write(
     notes: Sequence[str] = (),
 ) -> None:
     """Write a self-driven predictions folder: `frames` (uint8 RGB [H, W, 3], one a test frame) and their sound."""
-    from d3talker.predictions import PredictionsWriter
-    from d3talker.subject.sound import clip_sound
+    from d3talker.people.media.predictions import PredictionsWriter
+    from d3talker.people.subject.sound import clip_sound
 
     with PredictionsWriter(
         out, method=spec.name, subject=subject.name, setting="self", first_img_id=test[0].img_id,

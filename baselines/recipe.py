@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from d3talker.subject.layout import Frame, Subject
+    from d3talker.people.subject.layout import Frame, Subject
 
 Copy = Callable[["Subject", Sequence["Frame"], Path], list[str]]
 
@@ -39,7 +39,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All of it.  environment: a script of baselines/environments.  weights: files that --weights must hold.
+    """All of it.  environment: a script of baselines/official/environments.  weights: files that --weights must hold.
 
     copy: "module:function" of (subject, training frames, target), which writes the subject as the code reads it, cut to
     the budget, and returns footnotes.  cross: steps that render the finished model with another sound.  outputs:

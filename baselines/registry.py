@@ -39,7 +39,7 @@ class Registry:
         self._adapters: dict[str, Adapter] = {}
         self.broken: list[Broken] = []
         for name in TABLE_ORDER:
-            self._add(importlib.import_module(f"baselines.{name}"), "d3talker")
+            self._add(importlib.import_module(f"baselines.methods.{name}"), "d3talker")
         for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
             self._try(entry, f"entry point {entry.name} ({entry.value})")
         for path in declared.files():

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from d3talker.files import write_json
-from d3talker.subject import palette
-from d3talker.subject.layout import Frame, Label, Layout, Subject, transforms, write_image
-from d3talker.video import write_wav
+from d3talker.people.media.video import write_wav
+from d3talker.people.subject import palette
+from d3talker.people.subject.layout import Frame, Label, Layout, Subject, transforms, write_image
 
 SIZE = (48, 64)
 FOCAL = 120.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from d3talker.ablations import ABLATIONS
+from d3talker.method.ablations import ABLATIONS
 
 Metric = Literal["psnr", "ssim", "lpips_alex", "lmd", "sync_c", "sync_d", "train_time", "fps"]
 Kind = Literal["NeRF", "3DGS", "floor", "reference", "other"]

@@ -27,14 +27,15 @@ from typing import Any
 import torch
 import tyro
 
-from d3talker import checkpoint, graphs
-from d3talker.config import PAPER, Config
+from d3talker import checkpoint
 from d3talker.errors import UserError, require
 from d3talker.files import write_json
-from d3talker.render import toolchain
-from d3talker.subject.layout import Subject
-from d3talker.synthesis import TrainedTalker, back, camera
-from d3talker.training.adapt import CHECKPOINT, train_identity
+from d3talker.graphics.render import toolchain
+from d3talker.learning import graphs
+from d3talker.method.adapt import CHECKPOINT, train_identity
+from d3talker.method.config import PAPER, Config
+from d3talker.method.synthesis import TrainedTalker, back, camera
+from d3talker.people.subject.layout import Subject
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZES, COUNTS = (128, 256, 512), (5_000, 20_000, 50_000)
@@ -113,7 +114,7 @@ def person(options: Options, folder: Path) -> Subject:
     """Whom to adapt to."""
     if options.subject is not None:
         return Subject(options.subject)
-    from d3talker.subject.synthetic import make_subject
+    from d3talker.people.synthetic.subjects import make_subject
 
     return Subject(make_subject(folder / "person", seed=1, seconds=30.0, size=options.size))
 

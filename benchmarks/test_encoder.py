@@ -6,7 +6,7 @@ import pytest
 import torch
 from workload import shell
 
-from d3talker.encoding import TriPlaneEncoder
+from d3talker.graphics.encoding import TriPlaneEncoder
 
 FACE: dict = {}
 LARGE = {"levels": 16, "features": 2, "desired_resolution": 512}  # a 2^17 table; finer than anything published

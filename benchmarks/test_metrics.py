@@ -16,9 +16,9 @@ import torch
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from d3talker.backbones import Backbone
+from d3talker.learning.backbones import Backbone
+from d3talker.learning.lpips import LPIPS
 from eval.metrics import perceptual
-from eval.metrics.perceptual import LPIPS
 from eval.metrics.score import score
 from eval.timing import peak_memory
 

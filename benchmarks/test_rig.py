@@ -9,8 +9,8 @@ import pytest
 import torch
 from workload import shell
 
-from d3talker.motion.head import embedded_head
-from d3talker.rig import HeadRig, cpu, reference
+from d3talker.method.rig import HeadRig, cpu, reference
+from d3talker.people.head.embedded import embedded_head
 
 
 def head() -> HeadRig:

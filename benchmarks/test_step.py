@@ -6,7 +6,7 @@ import pytest
 import torch
 from workload import Step, plain_dssim
 
-from d3talker.dssim import dssim
+from d3talker.learning.dssim import dssim
 
 STEPS = {(128, 5_000): {"times_reference": 2.0}, (256, 10_000): {}, (512, 10_000): {}, (512, 30_000): {}}
 

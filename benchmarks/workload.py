@@ -9,12 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, normalize
 
-from d3talker import losses
-from d3talker.config import PAPER, REGIONS
-from d3talker.dssim import C1, C2, WINDOW, dssim, window_weights
-from d3talker.gaussians import Gaussians, neighbour_distance
-from d3talker.render import rasterize
-from d3talker.talker import Camera, General, Identity, Signals, Talker, total
+from d3talker.graphics.gaussians import Gaussians, neighbour_distance
+from d3talker.graphics.layers import Camera
+from d3talker.graphics.options import REGIONS
+from d3talker.graphics.render import rasterize
+from d3talker.learning import losses
+from d3talker.learning.dssim import dssim
+from d3talker.learning.ssim_window import C1, C2, WINDOW, window_weights
+from d3talker.method.config import PAPER
+from d3talker.method.talker import General, Identity, Signals, Talker, total
 
 YARDSTICK = 1500  # M is a square float32 product of this side
 
@@ -79,7 +82,7 @@ def plain_dssim(pred: Tensor, target: Tensor) -> Tensor:
 
 
 class Step:
-    """The face stage's training step of `d3talker.training.adapt` on random signals: draw, L1 + D-SSIM, AdamW."""
+    """The face stage's training step of `d3talker.method.adapt` on random signals: draw, L1 + D-SSIM, AdamW."""
 
     def __init__(self, count: int, size: int, device: str = "cpu", plain: bool = False) -> None:
         """plain=True takes the torch parts: index_select encoder and 11x11 SSIM."""

@@ -77,7 +77,7 @@ def packages() -> list[Finding]:
 
 def rasteriser() -> list[Finding]:
     """gsplat, and what its kernels need: they are compiled on the user's machine."""
-    from d3talker.render import toolchain
+    from d3talker.graphics.render import toolchain
 
     if importlib.util.find_spec("gsplat") is None:
         return [Finding("gsplat (CUDA rasteriser)", False, "in the checkout run: pip install '.[gpu]'")]

@@ -45,7 +45,9 @@ _keep_memory()
 FAST = {"contract", "nsz", "arcp", "reassoc", "afn"}
 
 _njit: Any = numba.njit
-SOURCES = ("jit.py", "dssim*.py", "render/*.py", "encoding/*.py", "rig/*.py")  # what the kernels take code and constants from
+SOURCES = (  # what the kernels take code and constants from
+    "jit.py", "learning/*ssim*.py", "graphics/render/*.py", "graphics/encoding/*.py", "method/rig/*.py",
+)
 
 
 def _digest(root: Path) -> str:

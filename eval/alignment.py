@@ -9,8 +9,8 @@ import numpy as np
 
 from d3talker.errors import UserError
 from d3talker.files import read_json, write_json
-from d3talker.subject.layout import Frame, Subject
-from d3talker.video import FPS
+from d3talker.people.media.video import FPS
+from d3talker.people.subject.layout import Frame, Subject
 
 FILE = "alignment.json"
 

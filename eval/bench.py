@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 import tyro
 
 from baselines.floors import FLOORS
-from d3talker.config import PAPER, Config, Preset, check, preset_default
 from d3talker.errors import UserError
 from d3talker.files import write_json
-from d3talker.motion.options import PRIOR, motion_model
+from d3talker.method.config import PAPER, Config, Preset, check, preset_default
+from d3talker.people.motion.options import PRIOR, motion_model
 from d3talker.progress import say
 from eval.executors import ExecutorConfig, executor
 from eval.jobs import METHOD, Task, units
 from eval.offer import provide
-from eval.plan import TABLES, HeardMotion, Plan, Request, Setting, Sound, plan
+from eval.plan import TABLES, HeardMotion, Plan, Request, Setting, plan
 from eval.protocol import D3_V1
+from eval.sounds import Sound
 from eval.store import Overwrite, Store
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class BenchConfig:
 
 def run(config: BenchConfig) -> int:
     """Returns 0 when every job is done, 1 when some failed."""
-    from d3talker.talker import device_of
+    from d3talker.method.talker import device_of
     from eval.estimate import Clock, Estimator
     from eval.harness import Harness
     from eval.metrics.registry import check_names
@@ -127,8 +128,8 @@ def run(config: BenchConfig) -> int:
 
 def check_subjects(planned: Plan) -> None:
     """Look at every folder before any work, and print what was mended.  Raises UserError for one that cannot serve."""
-    from d3talker.subject.checks import check as check_subject
-    from d3talker.subject.layout import Subject
+    from d3talker.people.subject.checks import check as check_subject
+    from d3talker.people.subject.layout import Subject
 
     trained = {subject.root for task in planned.tasks if task.pretraining for subject in task.pretraining.subjects}
     trained |= {task.subject.root for task in planned.tasks if task.config is not None}
@@ -139,7 +140,7 @@ def check_subjects(planned: Plan) -> None:
 
 def request(config: BenchConfig) -> Request:
     """The command line's words as the planner reads them."""
-    from d3talker.subject.layout import Subject
+    from d3talker.people.subject.layout import Subject
     from eval.imports import find_imports
 
     sounds = tuple(parse_sound(text) for text in config.audio)

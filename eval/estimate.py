@@ -10,9 +10,9 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 
-from d3talker.config import Config
 from d3talker.errors import UserError
-from d3talker.predictions import FRAMES
+from d3talker.method.config import Config
+from d3talker.people.media.predictions import FRAMES
 from eval.jobs import Unit
 from eval.protocol import Protocol
 from eval.records import Record, read_record

@@ -18,8 +18,8 @@ from eval.offer import provide
 if TYPE_CHECKING:
     import numpy as np
 
-    from d3talker.predictions import Predictions
-    from d3talker.subject.layout import Subject
+    from d3talker.people.media.predictions import Predictions
+    from d3talker.people.subject.layout import Subject
     from eval.metrics.result import MetricResult
 
 DEFAULT_METRICS = ("psnr", "ssim", "lpips_alex", "lmd_dlib", "lmd_dlib_iod", "sync_c", "sync_d", "avc_r", "avc_lag")
@@ -75,9 +75,9 @@ def run(config: EvaluateConfig) -> int:
 
 def evaluate(config: EvaluateConfig, names: tuple[str, ...]) -> dict[str, MetricResult]:
     """The metrics `names` of the clip that `config` names.  Raises UserError where the two sides do not fit."""
-    from d3talker.predictions import Predictions, is_predictions
-    from d3talker.subject.layout import Subject
-    from d3talker.video import read_audio
+    from d3talker.people.media.predictions import Predictions, is_predictions
+    from d3talker.people.media.video import read_audio
+    from d3talker.people.subject.layout import Subject
     from eval.metrics.score import score, score_predictions
 
     for path in (config.predictions, config.reference):
@@ -118,7 +118,7 @@ def _against_subject(
     if ours is not None:
         img_ids = subject.following(ours.manifest.first_img_id, ours.manifest.frames)
     else:
-        from baselines.collecting import verify_in_place
+        from baselines.outputs.collecting import verify_in_place
 
         test = D3_V1.test(subject)
         verify_in_place(path, subject, test)
@@ -129,14 +129,14 @@ def _against_subject(
 
 
 def _frames(path: Path, folder: Predictions | None) -> Iterator[np.ndarray]:
-    from d3talker.video import read_frames
+    from d3talker.people.media.video import read_frames
 
     return folder.frames() if folder is not None else read_frames(path)
 
 
 def _rate(path: Path) -> float:
-    from d3talker.predictions import Predictions, is_predictions
-    from d3talker.video import probe
+    from d3talker.people.media.predictions import Predictions, is_predictions
+    from d3talker.people.media.video import probe
 
     return Predictions(path).manifest.fps if is_predictions(path) else probe(path).fps
 
@@ -145,7 +145,7 @@ def _sound(
     path: Path, folder: Predictions | None, names: tuple[str, ...], given: np.ndarray | None
 ) -> np.ndarray | None:
     """The given sound, or the clip's own; metrics that listen are defined at 25 frames a second alone."""
-    from d3talker.video import FPS, probe, read_audio
+    from d3talker.people.media.video import FPS, probe, read_audio
 
     listening = [name for name in names if "audio" in METRICS[name].needs]
     if listening and abs(_rate(path) - FPS) > 0.01:
@@ -161,7 +161,7 @@ def _sound(
 
 
 def _lossless(path: Path) -> bool:
-    from d3talker.predictions import Predictions, is_predictions, source_is_lossless
+    from d3talker.people.media.predictions import Predictions, is_predictions, source_is_lossless
 
     return Predictions(path).manifest.lossless if is_predictions(path) else source_is_lossless(path)
 

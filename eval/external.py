@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from baselines import running
-from baselines.running import RunConfig
+from baselines.official import running
+from baselines.official.options import RunConfig
 from eval.protocol import D3_V1
 
 __all__ = ["RunConfig", "run"]

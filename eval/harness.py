@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from d3talker.errors import UserError
 from d3talker.files import read_json, write_json
-from d3talker.predictions import Predictions
+from d3talker.people.media.predictions import Predictions
 from eval.environment import describe
 from eval.jobs import Pretraining, Task, training_key, training_seed
 from eval.metrics.registry import METRICS

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from d3talker.errors import UserError
-from d3talker.predictions import AUDIO, MANIFEST, Predictions
-from d3talker.video import read_audio
+from d3talker.people.media.predictions import AUDIO, MANIFEST, Predictions
+from d3talker.people.media.video import read_audio
 
 if TYPE_CHECKING:
-    from eval.plan import Sound
+    from eval.sounds import Sound
 
 SAME_SOUND = 1e-3  # of full scale: what two decoders of one file may differ in
 

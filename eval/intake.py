@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from baselines import importing
-from baselines.importing import ImportConfig
+from baselines.outputs import importing
+from baselines.outputs.importing import ImportConfig
 from eval.protocol import D3_V1
 
 __all__ = ["ImportConfig", "run"]

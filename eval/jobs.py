@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from d3talker.ablations import ablation, same_setting
-from d3talker.config import Config
 from d3talker.files import sha256_json
-from d3talker.subject.layout import Subject
-from d3talker.training.seen import ALL, NEUTRAL, TEST_TIME, UNSEEN_BY_PRETRAINING, seen, without
+from d3talker.method.ablations import ablation, same_setting
+from d3talker.method.config import Config
+from d3talker.method.seen import NEUTRAL, TEST_TIME, UNSEEN_BY_PRETRAINING, seen
+from d3talker.options import ALL, without
+from d3talker.people.subject.layout import Subject
 from eval.records import Job
 
 METHOD = "d3talker"

@@ -12,35 +12,24 @@ from baselines.adapter import Skip
 from baselines.recipe import Recipe
 from baselines.registry import Registry
 from baselines.spec import BUDGETS, TABLE_4_BUDGET
-from d3talker.ablations import EXTENSIONS, ROWS, ablated, ablation
-from d3talker.config import Config
 from d3talker.errors import UserError
 from d3talker.files import sha256_file
-from d3talker.subject.layout import Subject
+from d3talker.method.ablations import EXTENSIONS, ROWS, ablated, ablation
+from d3talker.method.config import Config
+from d3talker.people.subject.layout import Subject
 from eval.imports import Import
 from eval.jobs import METHOD, Task, canonical, needs_pretraining, signature, start_of
 from eval.protocol import Protocol
 from eval.records import Job
+from eval.sounds import Sound
 
 if TYPE_CHECKING:
-    from d3talker.motion.model import MotionModel
+    from d3talker.people.motion.model import MotionModel
 
 Setting = Literal["self", "cross"]
 TABLES = (1, 2, 3, 4)
 REFERENCE = "ground-truth"
 PAPER_BUDGET = 10.0
-
-
-@dataclass(frozen=True)
-class Sound:
-    """A driving sound of the cross setting; `name` heads its columns."""
-
-    name: str
-    path: Path
-
-    @cached_property
-    def digest(self) -> str:
-        return sha256_file(self.path)
 
 
 @dataclass(frozen=True)
@@ -51,14 +40,14 @@ class HeardMotion:
 
     @cached_property
     def digest(self) -> str:
-        from d3talker.motion.model import checkpoint_of
+        from d3talker.people.motion.model import checkpoint_of
 
         return sha256_file(checkpoint_of(self.run))
 
     @cached_property
     def model(self) -> MotionModel:
         """The model.  Raises UserError when it is missing or damaged."""
-        from d3talker.motion.model import MotionModel
+        from d3talker.people.motion.model import MotionModel
 
         return MotionModel.load(self.run)
 

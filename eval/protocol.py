@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from d3talker.errors import UserError
-from d3talker.subject.layout import Frame, Subject
-from d3talker.video import FPS
+from d3talker.people.media.video import FPS
+from d3talker.people.subject.layout import Frame, Subject
 
 MIN_TRAIN_FRAMES = 25
 

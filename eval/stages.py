@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from baselines.floors import floor
-from d3talker.config import Config
 from d3talker.errors import UserError
 from d3talker.files import atomic_folder
-from d3talker.predictions import Predictions
+from d3talker.method.config import Config
+from d3talker.people.media.predictions import Predictions
+from d3talker.people.subject.layout import Subject
 from d3talker.progress import say
-from d3talker.subject.layout import Subject
 from d3talker.weights import ENVIRONMENT
 from eval import protocol
 from eval.alignment import write_alignment
@@ -25,7 +25,7 @@ from eval.jobs import Pretraining, Task
 from eval.metrics.result import MetricResult
 
 if TYPE_CHECKING:
-    from d3talker.synthesis import TrainedTalker
+    from d3talker.method.synthesis import TrainedTalker
 
 FPS_FRAMES = 100
 NAMED = 8  # speakers of a motion model; more are counted
@@ -67,13 +67,13 @@ class ModelStages:
         write_alignment(subject, test, out)
 
     def pretrain(self, pretraining: Pretraining, out: Path, seed: int) -> float:
-        from d3talker.training.pretrain import CHECKPOINT, pretrain
+        from d3talker.method.pretrain import CHECKPOINT, pretrain
 
         with weights_at(self.weights):
             return or_anew(lambda: pretrain(pretraining.config, pretraining.subjects, out, seed)[0], out / CHECKPOINT)
 
     def train(self, task: Task, out: Path, seed: int, general: Path | None) -> float:
-        from d3talker.training.adapt import CHECKPOINT, train_identity
+        from d3talker.method.adapt import CHECKPOINT, train_identity
 
         frames = self.protocol.train(task.subject, task.job.budget)
         config, motion = _config(task), task.motion
@@ -89,16 +89,16 @@ class ModelStages:
         elif run is None:
             floor(task.job.method)(task.subject, self.protocol.train(task.subject, task.job.budget), test, out)
         elif task.audio is not None:
-            from d3talker.synthesis import render_cross
+            from d3talker.method.synthesis import render_cross
 
             render_cross(self._trained(task, run), task.subject, test, task.audio, out, footnotes(_config(task), task.motion))
         else:
-            from d3talker.synthesis import render_self
+            from d3talker.method.synthesis import render_self
 
             render_self(self._trained(task, run), task.subject, test, out, footnotes(_config(task), task.motion))
 
     def fps(self, task: Task, run: Path, exclusive: bool) -> MetricResult:
-        from d3talker.synthesis import back, camera
+        from d3talker.method.synthesis import back, camera
         from eval.timing import stages_fps, time_stages
 
         trained = self._trained(task, run)
@@ -127,7 +127,7 @@ class ModelStages:
 
     def _trained(self, task: Task, run: Path) -> TrainedTalker:
         """The finished training, driven as this task says: trainings are shared by tasks that differ in this alone."""
-        from d3talker.synthesis import TrainedTalker
+        from d3talker.method.synthesis import TrainedTalker
 
         trained = TrainedTalker(run, self.device)
         signals = _config(task).signals
@@ -144,7 +144,7 @@ def footnotes(config: Config, motion: Path | None = None) -> list[str]:
     elif config.signals.motion_source == "imported":
         notes.append("Facial motion comes from sound by Real3D-Portrait's own model.")
     elif motion is not None:
-        from d3talker.motion.model import MotionModel
+        from d3talker.people.motion.model import MotionModel
 
         names = MotionModel.load(motion).speakers
         who = ", ".join(names) if len(names) <= NAMED else f"{len(names)} speakers, none of --subjects"

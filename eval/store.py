@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from d3talker.errors import UserError
 from d3talker.files import write_text
-from d3talker.predictions import Predictions
+from d3talker.people.media.predictions import Predictions
 from eval.jobs import training_key
 from eval.records import Job, Record, read_record, write_record
 

@@ -7,9 +7,9 @@ def warm_up(device: str) -> None:
     """One tiny forward and backward pass through everything that compiles at first use.  device: "cpu" or "cuda"."""
     import torch
 
-    from d3talker.dssim import dssim
-    from d3talker.encoding import TriPlaneEncoder
-    from d3talker.render import rasterize
+    from d3talker.graphics.encoding import TriPlaneEncoder
+    from d3talker.graphics.render import rasterize
+    from d3talker.learning.dssim import dssim
 
     where = torch.device(device)
     means = torch.tensor([[0.0, 0.0, 1.0], [0.1, 0.0, 1.0]], device=where, requires_grad=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from baselines.spec import TABLE_4_BUDGET, MethodSpec
-from d3talker.ablations import ABLATIONS
+from d3talker.method.ablations import ABLATIONS
 from eval.records import Record
 from reports.tables import usual_budget
 

@@ -14,7 +14,7 @@ from baselines.registry import methods
 from baselines.spec import MethodSpec
 from d3talker.errors import UserError
 from d3talker.files import atomic_folder, sha256_json, write_json, write_text
-from d3talker.predictions import Predictions
+from d3talker.people.media.predictions import Predictions
 from d3talker.version import __version__
 from eval.compare import Scores, Versus, versus
 from eval.metrics.registry import METRICS

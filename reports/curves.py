@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from d3talker.errors import UserError
 from d3talker.files import read_json
-from d3talker.training.scalars import counted
+from d3talker.learning.scalars import counted
 from eval.records import Record
 from reports.columns import LMD, LPIPS, PSNR, SSIM
 from reports.grid import Column

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from d3talker.config import MINI, Config
 from d3talker.errors import UserError
+from d3talker.method.config import MINI, Config
+from d3talker.people.synthetic.subjects import SynthConfig
 from d3talker.progress import say
-from d3talker.subject.synthetic import SynthConfig
 from eval.bench import DEFAULT_METRICS, BenchConfig
 from eval.offer import provide
 from reports.report import ReportConfig
@@ -47,7 +47,7 @@ class DemoConfig:
 
 def run(config: DemoConfig) -> int:
     """Make what is missing of everything; returns 0, or 1 when a job failed.  Raises UserError for senseless arguments."""
-    from d3talker.subject import synthetic
+    from d3talker.people.synthetic import subjects as synthetic
     from eval import bench
     from reports import report
 
@@ -72,8 +72,8 @@ def run(config: DemoConfig) -> int:
 
 def sounds(speakers: list[Path], out: Path) -> tuple[str, ...]:
     """NAME=FILE: a few seconds of what others say, for the cross-driven Table 3."""
-    from d3talker.subject.layout import Layout
-    from d3talker.video import SAMPLE_RATE, read_audio, write_wav
+    from d3talker.people.media.video import SAMPLE_RATE, read_audio, write_wav
+    from d3talker.people.subject.layout import Layout
 
     found = []
     for root in speakers:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from d3talker.video import FPS
+from d3talker.people.media.video import FPS
 from eval.records import Record
 from reports import charts, curves
 from reports.casts import Cast

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from d3talker.files import atomic_path
-from d3talker.predictions import Predictions
+from d3talker.people.media.predictions import Predictions
 from reports.plots import drawing
 
 JPEG_QUALITY = 95

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from d3talker.errors import UserError
 from d3talker.files import read_json, sha256_json
-from d3talker.predictions import Predictions, is_predictions
+from d3talker.people.media.predictions import Predictions, is_predictions
 from eval.records import Job, Record, read_record
 
 NAMELESS = ("results", "result", "out", "output")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from d3talker.errors import UserError
-from d3talker.predictions import Predictions
+from d3talker.people.media.predictions import Predictions
 from eval.records import Record
 from reports.alignment import instants, read_alignment
 from reports.casts import Cast

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from baselines.spec import BUDGETS, TABLE_4_BUDGET, MethodSpec
-from d3talker.ablations import ABLATIONS, EXTENSIONS, ROWS, same_setting
 from d3talker.errors import UserError
+from d3talker.method.ablations import ABLATIONS, EXTENSIONS, ROWS, same_setting
 from eval.records import Record
 from reports.columns import EFFICIENCY, LMD, LMD_FAN, OPTIONAL, QUALITY, SYNC_C, SYNC_D
 from reports.grid import Column

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from d3talker.mark import joined
-from d3talker.predictions import Predictions
-from d3talker.video import VideoWriter
+from d3talker.people.media.mark import joined
+from d3talker.people.media.predictions import Predictions
+from d3talker.people.media.video import VideoWriter
 from reports.keyframes import fit
 
 BAND = 22

@@ -31,7 +31,7 @@ def shared_data() -> Path:
 def person(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthetic person's subject folder: 5 s at 64 px, exact truth beside it.  Read only."""
     pytest.importorskip("espeakng_loader", reason="synthetic people need espeak-ng; install the extra 'synth'")
-    from d3talker.subject.synthetic import make_subject
+    from d3talker.people.synthetic.subjects import make_subject
 
     return make_subject(tmp_path_factory.mktemp("people") / "person", seed=3, seconds=5.0, size=64)
 
@@ -40,6 +40,6 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def other_person(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Another one, 3 s.  Read only."""
     pytest.importorskip("espeakng_loader", reason="synthetic people need espeak-ng; install the extra 'synth'")
-    from d3talker.subject.synthetic import make_subject
+    from d3talker.people.synthetic.subjects import make_subject
 
     return make_subject(tmp_path_factory.mktemp("people") / "other", seed=3, seconds=3.0, size=64, index=1)

@@ -20,8 +20,8 @@ from small_motion import small_model
 
 from d3talker import cli
 from d3talker.files import write_json
-from d3talker.subject.layout import Frame, transforms
-from d3talker.video import write_wav
+from d3talker.people.media.video import write_wav
+from d3talker.people.subject.layout import Frame, transforms
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -174,7 +174,7 @@ def test_extras_variables_and_environments_exist() -> None:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder where everything lies that the pages speak of: small drawn subjects, sounds, a motion model."""
     from d3talker import checkpoint
-    from d3talker.motion.model import CHECKPOINT
+    from d3talker.people.motion.model import CHECKPOINT
 
     root = tmp_path_factory.mktemp("docs")
     sample = long_subject(root / "sample")

@@ -20,11 +20,11 @@ from baselines.sample import picture, sample_subject
 from d3talker.cli import main
 from d3talker.errors import UserError
 from d3talker.files import read_json, read_npy
-from d3talker.predictions import Manifest, Predictions, PredictionsWriter
-from d3talker.subject.checks import examine
-from d3talker.subject.inspect import inspect
-from d3talker.subject.layout import Subject
-from d3talker.video import VideoWriter, read_audio, write_wav
+from d3talker.people.media.predictions import Manifest, Predictions, PredictionsWriter
+from d3talker.people.media.video import VideoWriter, read_audio, write_wav
+from d3talker.people.preparation.inspect import inspect
+from d3talker.people.subject.checks import examine
+from d3talker.people.subject.layout import Subject
 
 TEST = range(60, 90)
 
@@ -296,7 +296,7 @@ def test_arrays_in_other_orders_and_bytes_are_the_same(tmp_path: Path) -> None:
 
 def test_a_png_named_jpg_and_turned_pictures(place: Path, tmp_path: Path) -> None:
     """What a file is stands in its first bytes; a rotation note of a camera does not turn frames one way and masks another."""
-    from d3talker.subject.image_header import image_size
+    from d3talker.people.subject.image_header import image_size
 
     data = cv2.imencode(".png", picture(3)[0])[1].tobytes()
     assert image_size(text(tmp_path / "a.jpg", data)) == (48, 64)

@@ -22,13 +22,13 @@ FOREIGN = re.compile(r"(pip install|ffmpeg) .*|--(use_train|test_train|test)\b")
 # a module of `motion` is asked by one of its sub-commands.
 ASKED_BY: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("eval.plan", "eval.imports", "eval.executors", "eval.stages", "eval.sweep"), ("bench",)),
-    **dict.fromkeys(("d3talker.training.adapt", "d3talker.training.refine"), ("pretrain", "adapt", "bench", "demo")),
+    **dict.fromkeys(("d3talker.method.adapt", "d3talker.method.refine"), ("pretrain", "adapt", "bench", "demo")),
     "d3talker.checkpoint": ("pretrain", "adapt", "bench", "demo", "motion train"),
     **dict.fromkeys(("reports.load", "reports.tables"), ("report", "compare")),
-    **dict.fromkeys(("baselines.work", "baselines.running"), ("run",)),
-    "reports.serve": ("report",), "d3talker.motion.commands": ("motion",), "d3talker.subject.speakers": ("motion speakers",),
-    "d3talker.training.motion": ("motion train",), "d3talker.training.motion_network": ("motion train",),
-    "d3talker.commands": ("adapt",),  # the one of the module's three that names flags
+    **dict.fromkeys(("baselines.official.work", "baselines.official.running"), ("run",)),
+    "reports.serve": ("report",), "d3talker.learning.motion.commands": ("motion",), "d3talker.people.preparation.speakers": ("motion speakers",),
+    "d3talker.learning.motion.training": ("motion train",), "d3talker.learning.motion.network": ("motion train",),
+    "d3talker.method.commands": ("adapt",),  # the one of the module's three that names flags
 }
 
 

@@ -46,7 +46,7 @@ def test_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert inside == wanted
-    assert {"d3talker/py.typed", "reports/templates/index.html", "baselines/environments/instag.sh"} <= inside
+    assert {"d3talker/py.typed", "reports/templates/index.html", "baselines/official/environments/instag.sh"} <= inside
 
 
 def test_metadata(wheel: Path) -> None:

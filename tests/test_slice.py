@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from d3talker.cli import main
-from d3talker.mark import read_mark
-from d3talker.predictions import Predictions
+from d3talker.people.media.mark import read_mark
+from d3talker.people.media.predictions import Predictions
 from eval.records import read_record
 
 STEPS = ["--model.schedule.face", "60", "--model.schedule.warmup", "20", "--model.schedule.mouth", "30", "--model.schedule.fuse", "10",
@@ -21,7 +21,7 @@ STEPS = ["--model.schedule.face", "60", "--model.schedule.warmup", "20", "--mode
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("espeakng_loader", reason="the clip is made with espeak-ng; install the extra 'synth'")
     pytest.importorskip("dlib", reason="prepare needs dlib; install the extra 'landmarks'")
-    from d3talker.subject.synthetic import make_subject
+    from d3talker.people.synthetic.subjects import make_subject
 
     folder = tmp_path_factory.mktemp("slice")
     video = make_subject(folder / "actor", seed=5, seconds=5.0, size=160) / "actor.mp4"

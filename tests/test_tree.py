@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,14 @@ MAY_IMPORT = {  # package -> those of ours that it may know
     "eval": {"d3talker", "baselines", "eval"},
     "reports": {"d3talker", "baselines", "eval", "reports"},
 }
+PEOPLE = ("media", "head", "audio", "subject", "motion", "preparation", "synthetic")  # each knows those before it
+FOLDERS = {  # folder of d3talker -> those of its folders that it may know, beside the files at its top
+    **{f"people.{name}": {f"people.{other}" for other in PEOPLE[:number + 1]} for number, name in enumerate(PEOPLE)},
+    "graphics": {"graphics"},
+    "learning": {"people", "graphics", "learning"},
+    "method": {"people", "graphics", "learning", "method"},
+}
+COMPOSE = {"d3talker.cli", "d3talker.doctor"}  # at the top of d3talker, and they know all of it
 OURS = {*MAY_IMPORT, "tests", "benchmarks"}
 HEAVY = (  # what no command may load before it runs
     "torch", "torchvision", "gsplat", "tinycudann", "dlib", "syncnet_python", "lpips", "face_alignment", "onnxruntime", "transformers",
@@ -50,6 +58,54 @@ def test_imports_point_one_way(package: str) -> None:
         for name in imported(parsed(path)) if name in OURS - MAY_IMPORT[package]
     }
     assert not wrong
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the packages by its dotted name."""
+    return {
+        ".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in FILES if path.parts[0] in MAY_IMPORT
+    }
+
+
+def knows(path: Path, known: dict[str, Path]) -> set[str]:
+    """The modules of ours that a file imports, at the top, inside functions, or for types alone."""
+    found = set()
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {full if (full := f"{node.module}.{alias.name}") in known else node.module for alias in node.names}
+    return found & set(known)
+
+
+def within(name: str, folders: Iterable[str]) -> bool:
+    """Whether a module of d3talker lies in one of its folders, or at its top."""
+    inside = name.removeprefix("d3talker").strip(".")
+    return any(f"{inside}.".startswith(f"{folder}.") for folder in folders) or ("." not in inside and inside not in TOPS)
+
+
+TOPS = {folder.split(".")[0] for folder in FOLDERS}
+
+
+def test_folders_of_d3talker_know_one_direction() -> None:
+    known, wrong = modules(), []
+    for name, path in known.items():
+        if not name.startswith("d3talker") or name in COMPOSE:
+            continue
+        folder = next((one for one in FOLDERS if f"{name}.".startswith(f"d3talker.{one}.")), None)
+        assert folder or "." not in name.removeprefix("d3talker."), f"{path} lies in no folder that this test knows"
+        allowed = FOLDERS[folder] if folder else set()
+        others = {other for other in knows(path, known) if other.startswith("d3talker")}
+        wrong += [f"{name} imports {other}" for other in others if other in COMPOSE or not within(other, allowed)]
+    assert not wrong
+
+
+def test_no_module_knows_itself_by_way_of_others() -> None:
+    known = modules()
+    graph = {name: knows(path, known) - {name} for name, path in known.items()}
+    while leaves := {name for name, others in graph.items() if not others}:
+        graph = {name: others - leaves for name, others in graph.items() if name not in leaves}
+    assert not graph, f"imports run in a circle among {sorted(graph)}"
 
 
 def test_loading_a_command_loads_nothing_heavy() -> None:

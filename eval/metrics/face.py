@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from d3talker.subject.lips import eye_openness, lip_measures
+from d3talker.people.subject.lips import eye_openness, lip_measures
 from eval.intervals import jackknife, of_frames
 from eval.metrics.batches import Batch
 from eval.metrics.family import Context, Family, per_frame_result

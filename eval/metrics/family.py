@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from d3talker.errors import UserError
-from d3talker.subject.landmarks import LandmarkDetector
+from d3talker.people.subject.landmarks import LandmarkDetector
 from eval.intervals import of_frames
 from eval.metrics.batches import Batch
 from eval.metrics.result import MetricResult

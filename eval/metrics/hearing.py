@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from d3talker.audio.lag import ROWS_PER_FRAME, LagEstimate, correlation, estimate_lag
-from d3talker.audio.mel import log_mel
 from d3talker.errors import UserError
+from d3talker.people.audio.lag import ROWS_PER_FRAME, LagEstimate, correlation, estimate_lag
+from d3talker.people.audio.mel import log_mel
 from eval.intervals import jackknife, of_frames
 from eval.metrics.chance import above_chance, chance_facts, offsets
 from eval.metrics.result import MetricResult

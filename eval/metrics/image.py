@@ -37,7 +37,7 @@ class Perceptual(Regional):
     """lpips_alex, lpips_vgg or lpips_squeeze, and their regions; one network a family."""
 
     def __init__(self, names: Sequence[str], context: Context) -> None:
-        from eval.metrics.perceptual import load_lpips
+        from d3talker.learning.lpips import load_lpips
 
         super().__init__(names, context)
         net = names[0].split("_")[1]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from d3talker.audio.mel import check_audio
 from d3talker.errors import MissingExtra, UserError
-from d3talker.predictions import Predictions
+from d3talker.people.audio.mel import check_audio
+from d3talker.people.media.predictions import Predictions
+from d3talker.people.subject.layout import Subject
+from d3talker.people.subject.palette import Label
 from d3talker.progress import track
-from d3talker.subject.layout import Subject
-from d3talker.subject.palette import Label
 from d3talker.weights import MissingWeights
 from eval.intervals import within
 from eval.metrics.batches import FramesTooSmall, batches

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from d3talker.errors import require
-from d3talker.video import VideoWriter, write_wav
+from d3talker.people.media.video import VideoWriter, write_wav
 from d3talker.weights import find_weights
 from eval.metrics.batches import Batch
 from eval.metrics.family import Context, Family, Unavailable

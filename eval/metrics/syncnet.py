@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from d3talker.audio.mfcc import mfcc
 from d3talker.errors import UserError
-from d3talker.video import to_int16
+from d3talker.people.audio.mfcc import mfcc
+from d3talker.people.media.video import to_int16
 from d3talker.weights import find_weights, load_state
 from eval.intervals import of_frames
 from eval.metrics.chance import above_chance, chance_facts, offsets

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from baselines.sample import sample_subject
-from d3talker.subject.layout import Subject
-from d3talker.video import VideoWriter
+from d3talker.people.media.video import VideoWriter
+from d3talker.people.subject.layout import Subject
 
 
 @pytest.fixture(scope="session")

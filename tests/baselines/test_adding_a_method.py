@@ -8,8 +8,8 @@ import shlex
 import pytest
 
 from d3talker.cli import main
-from d3talker.predictions import Predictions
-from d3talker.subject.layout import write_image
+from d3talker.people.media.predictions import Predictions
+from d3talker.people.subject.layout import write_image
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def commands(page: str) -> list[list[str]]:
 
 
 def test_the_toy_is_really_in_the_tree(page, repo_root):
-    source = (repo_root / "baselines" / "nearest_pose.py").read_text()
+    source = (repo_root / "baselines" / "methods" / "nearest_pose.py").read_text()
     for part in blocks(page)[0].strip().split("\n\n\n"):
         assert part in source
     for link in re.findall(r"\]\(\.\./([\w/.]+)\)", page):

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baselines.budget import copy_family, copy_gaussiantalker, copy_talkinggaussian_colours, cut
-from baselines.dfrf_data import REFERENCES, bounds, copy_dfrf, with_boxes
+from baselines.methods.dfrf_data import REFERENCES, bounds, copy_dfrf, with_boxes
+from baselines.official.budget import copy_family, copy_gaussiantalker, copy_talkinggaussian_colours, cut
 from baselines.sample import sample_subject
 from d3talker.errors import UserError
 from d3talker.files import read_json
-from d3talker.subject import palette
-from d3talker.subject.layout import Frame, Label, Subject, write_image, write_landmarks
-from d3talker.subject.sound import clip_sound
-from d3talker.video import read_audio
+from d3talker.people.media.video import read_audio
+from d3talker.people.subject import palette
+from d3talker.people.subject.layout import Frame, Label, Subject, write_image, write_landmarks
+from d3talker.people.subject.sound import clip_sound
 
 
 @pytest.fixture(scope="module")

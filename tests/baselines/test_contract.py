@@ -33,7 +33,7 @@ BREACHES = {
         "ADAPTER = Adapter(locate=lambda folder, setting: [1 / 0])", "ZeroDivisionError instead of a UserError",
     ),
     "writes into the run's folder": (
-        "from baselines.locating import by_pattern\ndef look(folder, setting):\n"
+        "from baselines.outputs.locating import by_pattern\ndef look(folder, setting):\n"
         "    if folder.is_dir(): (folder / 'cache').touch()\n    return by_pattern(SPEC, folder, setting)\n"
         "ADAPTER = Adapter(locate=look)",
         "writes into the folder that it reads",

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from baselines.floors import FLOORS, floor
-from baselines.nearest_pose import nearest_rows
+from baselines.methods.nearest_pose import nearest_rows
 from d3talker.errors import UserError
-from d3talker.predictions import Predictions
-from d3talker.subject.sound import clip_sound
-from d3talker.video import read_audio
+from d3talker.people.media.predictions import Predictions
+from d3talker.people.media.video import read_audio
+from d3talker.people.subject.sound import clip_sound
 
 
 def predict(name, subject, out) -> Predictions:

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baselines.alignment import align, thumbnail
-from baselines.diagnosis import Counts, wrong_count
-from baselines.importing import ImportConfig, run
+from baselines.outputs.alignment import align, thumbnail
+from baselines.outputs.diagnosis import Counts, wrong_count
+from baselines.outputs.importing import ImportConfig, run
 from d3talker.errors import UserError
-from d3talker.predictions import Predictions
-from d3talker.subject.layout import write_image
+from d3talker.people.media.predictions import Predictions
+from d3talker.people.subject.layout import write_image
 
 VAL = range(60, 91)
 

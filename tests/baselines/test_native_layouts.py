@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines.importing import ImportConfig, run
+from baselines.outputs.importing import ImportConfig, run
 from d3talker.errors import UserError
-from d3talker.predictions import Predictions
-from d3talker.subject.layout import write_image
-from d3talker.subject.sound import clip_sound
-from d3talker.video import read_frames
+from d3talker.people.media.predictions import Predictions
+from d3talker.people.media.video import read_frames
+from d3talker.people.subject.layout import write_image
+from d3talker.people.subject.sound import clip_sound
 
 VAL = range(60, 91)
 
@@ -177,7 +177,7 @@ def test_gaussiantalker_mov_with_sound_cut_by_time(subject, rendering, write_h26
 
 def test_gaussiantalker_with_the_wrong_palette(subject, rendering, write_h264, take, tmp_path):
     """With TalkingGaussian's colours only the face is head: its ground truth shows background in hair and mouth."""
-    from d3talker.subject.layout import Label
+    from d3talker.people.subject.layout import Label
 
     background = np.full((48, 64, 3), (250, 250, 250), np.uint8)
     truth = [np.where(subject.mask(i, Label.HAIR, Label.MOUTH)[..., None], background, subject.gt(i)) for i in VAL]
@@ -218,7 +218,7 @@ def test_folder_and_video_of_anybody(subject, rendering, write_h264, take, tmp_p
 
 
 def test_cross_driven_clip(subject, rendering, write_h264, take, tmp_path):
-    from d3talker.video import write_wav
+    from d3talker.people.media.video import write_wav
 
     sound = np.random.default_rng(1).standard_normal(40 * 640).astype(np.float32) * 0.1
     write_wav(tmp_path / "b.wav", sound)

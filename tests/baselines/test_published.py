@@ -10,8 +10,8 @@ import pytest
 
 from baselines.registry import methods
 from baselines.spec import Published, table_1
-from d3talker.ablations import ABLATIONS, ablation, same_setting
 from d3talker.errors import UserError
+from d3talker.method.ablations import ABLATIONS, ablation, same_setting
 
 PAPER_ORDER = ["ground-truth", "rad-nerf", "dfrf", "er-nerf", "gaussiantalker", "talkinggaussian", "instag", "d3talker"]
 SECONDS = {"hours": 3600, "min": 60}

@@ -15,15 +15,16 @@ import cv2
 import numpy as np
 import pytest
 
+from baselines.official.options import RunConfig
+from baselines.official.running import run
+from baselines.official.work import commit_of
 from baselines.recipe import Recipe
 from baselines.registry import Registry
-from baselines.running import RunConfig, run
 from baselines.sample import sample_subject
-from baselines.work import commit_of
 from d3talker.errors import UserError
-from d3talker.predictions import Predictions
-from d3talker.subject.layout import Subject, write_image, write_landmarks
-from d3talker.video import read_frames, write_wav
+from d3talker.people.media.predictions import Predictions
+from d3talker.people.media.video import read_frames, write_wav
+from d3talker.people.subject.layout import Subject, write_image, write_landmarks
 
 RECIPES = [spec.name for spec in Registry() if isinstance(Registry().adapter(spec.name).run, Recipe)]
 SCRIPTS = (
@@ -301,7 +302,7 @@ def test_killed_in_the_middle_then_resumed(full, code, launch, tmp_path):
 @pytest.mark.parametrize("method", RECIPES)
 def test_environment_script_fits_the_spec(method, repo_root):
     spec = Registry().get(method)
-    script = repo_root / "baselines" / "environments" / Registry().adapter(method).run.environment
+    script = repo_root / "baselines" / "official" / "environments" / Registry().adapter(method).run.environment
     text = script.read_text()
     assert f"git clone {spec.url} " in text and f"git checkout {spec.commit}\n" in text
     assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0

@@ -11,8 +11,8 @@ from baselines.adapter import Skip
 from baselines.registry import Registry, get, methods
 from d3talker.cli import main
 from d3talker.errors import UserError
-from d3talker.predictions import Predictions
-from d3talker.subject.layout import write_image
+from d3talker.people.media.predictions import Predictions
+from d3talker.people.subject.layout import write_image
 
 TABLE_1 = ["ground-truth", "rad-nerf", "dfrf", "er-nerf", "gaussiantalker", "talkinggaussian", "instag", "d3talker"]
 FLOORS = ["mean-frame", "nearest-pose", "ground-truth-h264"]

@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
-from baselines.importing import ImportConfig, run
+from baselines.outputs.importing import ImportConfig, run
 from baselines.sample import picture, pose, sample_subject
 from d3talker.errors import UserError
-from d3talker.predictions import Predictions
-from d3talker.subject import palette
-from d3talker.subject.layout import Frame, Layout, Subject, transforms, write_image
-from d3talker.video import VideoWriter
+from d3talker.people.media.predictions import Predictions
+from d3talker.people.media.video import VideoWriter
+from d3talker.people.subject import palette
+from d3talker.people.subject.layout import Frame, Layout, Subject, transforms, write_image
 
 VAL = range(60, 90)
 

@@ -12,14 +12,14 @@ import torch
 from card import METER
 from stand_ins import card
 
-from d3talker.config import Config
-from d3talker.subject.layout import Subject
-from d3talker.synthesis import TrainedTalker, back, camera
-from d3talker.training.adapt import Adaptation
-from d3talker.training.dataset import training_signals
-from d3talker.training.pretrain import Person, Pretraining
-from d3talker.training.priors import load_priors
-from d3talker.training.views import load_views
+from d3talker.learning.priors import load_priors
+from d3talker.learning.views import load_views
+from d3talker.method.adapt import Adaptation
+from d3talker.method.config import Config
+from d3talker.method.driving import training_signals
+from d3talker.method.pretrain import Person, Pretraining
+from d3talker.method.synthesis import TrainedTalker, back, camera
+from d3talker.people.subject.layout import Subject
 
 FRAMES = 10
 PEOPLE = 5

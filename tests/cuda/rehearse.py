@@ -23,13 +23,14 @@ from budgets import counts
 from stand_ins import card
 
 from d3talker import checkpoint
-from d3talker.backbones import Backbone
-from d3talker.config import PAPER, Config
-from d3talker.subject.layout import Subject
-from d3talker.synthesis import TrainedTalker, back, camera, render_self
-from d3talker.training import adapt, loop
-from d3talker.training.adapt import train_identity
-from d3talker.training.pretrain import CHECKPOINT, pretrain
+from d3talker.learning import loop
+from d3talker.learning.backbones import Backbone
+from d3talker.method import adapt
+from d3talker.method.adapt import train_identity
+from d3talker.method.config import PAPER, Config
+from d3talker.method.pretrain import CHECKPOINT, pretrain
+from d3talker.method.synthesis import TrainedTalker, back, camera, render_self
+from d3talker.people.subject.layout import Subject
 
 
 def config(device: str) -> Config:
@@ -202,7 +203,8 @@ def rendering(runs: Path, person: Subject) -> dict[str, Any]:
 def metrics() -> dict[str, Any]:
     """LPIPS and SyncNet, with random weights."""
     import eval.metrics.perceptual as module
-    from eval.metrics.perceptual import LPIPS, lpips
+    from d3talker.learning.lpips import LPIPS
+    from eval.metrics.perceptual import lpips
     from eval.metrics.syncnet import LipStream, SyncNet, distances, sound_embeddings
 
     g = np.random.default_rng(0)

@@ -13,8 +13,8 @@ import gsplat
 import torch
 from card import METER, Card, Devices, Dispatch
 
-from d3talker import graphs
-from d3talker.render import gsplat_backend, rasterize
+from d3talker.graphics.render import gsplat_backend, rasterize
+from d3talker.learning import graphs
 
 FORWARD, BACKWARD = 12, 12  # launches of gsplat 1.5.3's projection, sorting and blending, counted in its source
 
@@ -79,7 +79,7 @@ def graphed(module: torch.nn.Module, samples: tuple[torch.Tensor, ...], **_: Any
 
 
 def capture(function: Any) -> tuple[Any, Any]:
-    """d3talker.graphs.capture: a replay is one launch and fills the memory that the outputs were given in."""
+    """d3talker.learning.graphs.capture: a replay is one launch and fills the memory that the outputs were given in."""
     with METER.one("graph recording", 0):
         outputs = function()
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from d3talker import checkpoint
-from d3talker.config import MINI, PAPER, Config, from_dict
 from d3talker.errors import UserError
+from d3talker.method.config import MINI, PAPER, Config
+from d3talker.options import from_dict
 
 
 def test_round_trip(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_importing_the_package_needs_no_optional_library() -> None:
     code = (
         "import sys\nfor name in ('gsplat', 'tinycudann', 'dlib', 'syncnet_python', 'lpips', 'torchvision', 'espeakng_loader'):\n"
         "    sys.modules[name] = None\n"
-        "import d3talker.synthesis, d3talker.training.pretrain, eval.metrics.score, eval.harness, reports.report, baselines.registry"
+        "import d3talker.method.synthesis, d3talker.method.pretrain, eval.metrics.score, eval.harness, reports.report, baselines.registry"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

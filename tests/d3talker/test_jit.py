@@ -32,7 +32,7 @@ def test_only_a_slow_first_use_speaks(monkeypatch, capsys):
 
 def test_kernels_keep_to_the_threads_that_torch_has():
     code = (
-        "import torch, numba; from d3talker.dssim import dssim; x = torch.rand(1, 8, 8, 3); dssim(x, x); "
+        "import torch, numba; from d3talker.learning.dssim import dssim; x = torch.rand(1, 8, 8, 3); dssim(x, x); "
         "print(torch.get_num_threads(), numba.get_num_threads())"
     )
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -43,7 +43,7 @@ def test_kernels_keep_to_the_threads_that_torch_has():
 SIMILARITY = """
 import hashlib
 import torch
-from d3talker.dssim import dssim
+from d3talker.learning.dssim import dssim
 generator = torch.Generator().manual_seed(0)
 x, y = (torch.rand(1, 128, 128, 3, generator=generator, requires_grad=grad) for grad in (True, False))
 value = dssim(x, y)
@@ -69,7 +69,7 @@ def test_same_bits_from_an_empty_and_a_full_cache_and_new_ones_once_a_constant_e
     assert len(kept) == 2
     assert similarity(copy, tmp_path / "cache") == first
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.nbc")} == kept  # nothing was compiled
-    constants = copy / "d3talker" / "dssim.py"  # not the kernels' file, which is all that numba looks at
+    constants = copy / "d3talker" / "learning" / "ssim_window.py"  # not the kernels' file, which is all that numba looks at
     text = constants.read_text()
     assert "0.03**2" in text
     constants.write_text(text.replace("0.03**2", "0.5**2"))

@@ -9,7 +9,7 @@ import pytest
 
 from d3talker.errors import UserError
 from d3talker.files import read_json, write_json
-from d3talker.subject.layout import Subject
+from d3talker.people.subject.layout import Subject
 from eval.alignment import write_alignment
 from reports.alignment import read_alignment
 

@@ -12,8 +12,8 @@ from toys import ToyStages
 from d3talker.cli import main
 from d3talker.errors import UserError
 from d3talker.files import read_json
-from d3talker.subject.layout import Frame, transforms, write_image
-from d3talker.video import write_wav
+from d3talker.people.media.video import write_wav
+from d3talker.people.subject.layout import Frame, transforms, write_image
 from eval.bench import BenchConfig, parse_sound, parse_tables
 from eval.records import read_record
 

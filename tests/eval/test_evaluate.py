@@ -11,10 +11,10 @@ from skimage import data
 from d3talker import cli
 from d3talker.errors import UserError
 from d3talker.files import read_json, write_json
-from d3talker.predictions import PredictionsWriter
-from d3talker.subject.layout import Frame, transforms, write_image
-from d3talker.subject.palette import Label, encode
-from d3talker.video import VideoWriter
+from d3talker.people.media.predictions import PredictionsWriter
+from d3talker.people.media.video import VideoWriter
+from d3talker.people.subject.layout import Frame, transforms, write_image
+from d3talker.people.subject.palette import Label, encode
 from eval.evaluate import EvaluateConfig, run
 from eval.metrics.registry import METRICS
 

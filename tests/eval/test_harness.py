@@ -9,7 +9,7 @@ from toys import contents, toy_harness, toy_sweep, toy_tasks
 
 from d3talker.errors import UserError
 from d3talker.files import read_json, write_json
-from d3talker.predictions import Predictions
+from d3talker.people.media.predictions import Predictions
 from eval.harness import Harness
 from eval.jobs import units
 from eval.store import Overwrite

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from toys import ToySubject, toy_harness, toy_sweep
 
-from d3talker.config import PAPER
 from d3talker.errors import UserError
-from d3talker.mark import read_mark
-from d3talker.predictions import PredictionsWriter
-from d3talker.video import write_wav
+from d3talker.method.config import PAPER
+from d3talker.people.media.mark import read_mark
+from d3talker.people.media.predictions import PredictionsWriter
+from d3talker.people.media.video import write_wav
 from eval.imports import find_imports
-from eval.plan import Request, Sound, plan
+from eval.plan import Request, plan
 from eval.protocol import D3_V1
+from eval.sounds import Sound
 from eval.stages import ModelStages
 
 TONE = 0.3 * np.sin(np.arange(3 * 640) * 0.2).astype(np.float32)

@@ -11,14 +11,15 @@ from small_motion import small_model
 from toys import ToySubject
 
 from d3talker import checkpoint
-from d3talker.ablations import ABLATIONS, ROWS, ablated
-from d3talker.config import PAPER
 from d3talker.errors import UserError
-from d3talker.motion.model import CHECKPOINT
+from d3talker.method.ablations import ABLATIONS, ROWS, ablated
+from d3talker.method.config import PAPER
+from d3talker.people.motion.model import CHECKPOINT
 from eval.imports import Import
 from eval.jobs import Pretraining, canonical, signature, start_of, training_key, units
-from eval.plan import TABLES, HeardMotion, Request, Sound, plan
+from eval.plan import TABLES, HeardMotion, Request, plan
 from eval.protocol import D3_V1
+from eval.sounds import Sound
 
 FLOORS = ("ground-truth", "ground-truth-h264", "mean-frame", "nearest-pose")
 SUBJECTS = (ToySubject("anna"), ToySubject("ben"))

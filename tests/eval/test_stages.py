@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from d3talker import checkpoint
-from d3talker.config import PAPER
+from d3talker.method.config import PAPER
 from d3talker.weights import ENVIRONMENT
 from eval.stages import footnotes, or_anew, weights_at
 

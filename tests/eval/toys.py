@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from d3talker.config import PAPER
 from d3talker.files import atomic_folder, read_json, sha256_file, write_json
-from d3talker.predictions import MANIFEST, Manifest
+from d3talker.method.config import PAPER
+from d3talker.people.media.predictions import MANIFEST, Manifest
 from eval.executors import Serial
 from eval.harness import Harness
 from eval.jobs import Pretraining, Task

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from d3talker.motion.head import embedded_head
-from d3talker.motion.lips import LipSpace
-from d3talker.motion.model import Ears, MotionModel
-from d3talker.motion.options import NetworkConfig
-from d3talker.motion.temporal import MotionNetwork
-from d3talker.training.motion_data import Piece, Speaker
+from d3talker.learning.motion.data import Piece, Speaker
+from d3talker.people.head.embedded import embedded_head
+from d3talker.people.motion.lips import LipSpace
+from d3talker.people.motion.model import Ears, MotionModel
+from d3talker.people.motion.options import NetworkConfig
+from d3talker.people.motion.temporal import MotionNetwork
 
 NAMES = embedded_head().expression_names
 JAW = NAMES.index("jaw_open")

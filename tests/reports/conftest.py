@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from d3talker.files import write_json
-from d3talker.predictions import PredictionsWriter
+from d3talker.people.media.predictions import PredictionsWriter
 from eval.metrics.result import MetricResult
 from eval.records import Environment, Job, Record, Stage, write_record
 

@@ -11,8 +11,8 @@ import pytest
 
 from d3talker.cli import main
 from d3talker.errors import UserError
-from d3talker.predictions import Predictions, PredictionsWriter
-from d3talker.video import probe
+from d3talker.people.media.predictions import Predictions, PredictionsWriter
+from d3talker.people.media.video import probe
 from eval.metrics.result import MetricResult
 from reports.compare import CompareConfig, run
 

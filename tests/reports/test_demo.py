@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from d3talker.cli import main
-from d3talker.config import check
-from d3talker.subject.layout import Layout
-from d3talker.video import SAMPLE_RATE, read_audio, write_wav
+from d3talker.method.config import check
+from d3talker.people.media.video import SAMPLE_RATE, read_audio, write_wav
+from d3talker.people.subject.layout import Layout
 from reports.demo import ABLATIONS, SMALL, SOUND_SECONDS
 
 
@@ -26,7 +26,7 @@ def stages(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, object]]:
             layout.root.mkdir(parents=True, exist_ok=True)
             write_wav(layout.audio, np.full(10 * SAMPLE_RATE, (index + 1) / 10, np.float32))
 
-    monkeypatch.setattr("d3talker.subject.synthetic.run", people)
+    monkeypatch.setattr("d3talker.people.synthetic.subjects.run", people)
     for name, target in (("bench", "eval.bench.run"), ("report", "reports.report.run")):
         monkeypatch.setattr(target, lambda config, name=name: calls.append((name, config)) or 0)
     return calls

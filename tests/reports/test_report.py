@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from d3talker.errors import UserError
-from d3talker.video import probe
+from d3talker.people.media.video import probe
 from reports.report import ReportConfig, run
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from baselines.registry import methods
 from d3talker.errors import UserError
-from d3talker.predictions import Predictions
-from d3talker.video import probe, read_audio, read_frames
+from d3talker.people.media.predictions import Predictions
+from d3talker.people.media.video import probe, read_audio, read_frames
 from eval.metrics.result import MetricResult
 from reports.alignment import Segment, instants, read_alignment
 from reports.casts import casts

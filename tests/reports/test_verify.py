@@ -7,7 +7,7 @@ import json
 import pytest
 
 from d3talker.errors import UserError
-from d3talker.predictions import Predictions
+from d3talker.people.media.predictions import Predictions
 from eval.metrics.score import score_predictions
 from reports.load import load_results
 from reports.report import ReportConfig, run

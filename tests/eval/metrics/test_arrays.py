@@ -42,8 +42,9 @@ def test_lpips_reads_floats_too(random_network) -> None:
 @pytest.fixture
 def random_network():
     pytest.importorskip("lpips")
-    from d3talker.backbones import Backbone
-    from eval.metrics.perceptual import LPIPS, lpips
+    from d3talker.learning.backbones import Backbone
+    from d3talker.learning.lpips import LPIPS
+    from eval.metrics.perceptual import lpips
 
     with torch.random.fork_rng():
         torch.manual_seed(0)

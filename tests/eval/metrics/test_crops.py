@@ -79,8 +79,8 @@ def test_calibration_reproduces_the_official_crop(shared_data):
     pytest.importorskip("dlib")
     from itertools import islice
 
-    from d3talker.subject.landmarks import LandmarkDetector
-    from d3talker.video import read_frames
+    from d3talker.people.media.video import read_frames
+    from d3talker.people.subject.landmarks import LandmarkDetector
 
     frames = islice(read_frames(shared_data / "clips" / "syncnet_example.avi"), 0, 300, 30)
     half, x, y = np.median([_box(points) for points in LandmarkDetector().track(frames)], axis=0)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from d3talker.backbones import Backbone
 from d3talker.errors import UserError
+from d3talker.learning.backbones import Backbone
+from d3talker.learning.lpips import BACKBONES, LPIPS, load_lpips, to_images
 from eval.metrics import lpips, psnr, ssim
-from eval.metrics.perceptual import BACKBONES, LPIPS, load_lpips, to_images
 
 RNG = np.random.default_rng(0)
 PICTURE = np.ascontiguousarray(data.astronaut()[20:148, 150:262])

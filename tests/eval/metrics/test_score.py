@@ -87,7 +87,7 @@ def test_given_reference_landmarks_spare_detection():
     pytest.importorskip("dlib")
     points = np.random.default_rng(0).uniform(0, 240, (12, 68, 2))
     result = score(CLIP, CLIP, ["lmd_dlib"], reference_landmarks=points)["lmd_dlib"]
-    from d3talker.subject.landmarks import LandmarkDetector
+    from d3talker.people.subject.landmarks import LandmarkDetector
 
     expected = lmd(LandmarkDetector().track(CLIP), points, 240)
     np.testing.assert_allclose(result.per_frame, expected)
@@ -98,7 +98,7 @@ def test_given_reference_landmarks_spare_detection():
 def test_a_reference_is_searched_for_faces_once(monkeypatch):
     """A second clip against the same reference finds its landmarks known, and gets the same values."""
     pytest.importorskip("dlib")
-    from d3talker.subject.landmarks import LandmarkDetector
+    from d3talker.people.subject.landmarks import LandmarkDetector
 
     found, original = [], LandmarkDetector.track
     monkeypatch.setattr(LandmarkDetector, "track", lambda self, frames: found.append(len(frames)) or original(self, frames))
@@ -174,7 +174,7 @@ def talking_face(frames, seed=0):
 
 def test_avc_reads_lips_and_sound(monkeypatch):
     pytest.importorskip("dlib")
-    from d3talker.subject.landmarks import LandmarkDetector
+    from d3talker.people.subject.landmarks import LandmarkDetector
 
     drive, audio = talking_face(250)
     rest = LandmarkDetector().detect(FACE)[0].points

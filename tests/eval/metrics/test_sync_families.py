@@ -11,7 +11,7 @@ import pytest
 import torch
 from skimage import data
 
-from d3talker.video import read_audio, read_frames
+from d3talker.people.media.video import read_audio, read_frames
 from eval.metrics import sync, sync_official
 from eval.metrics.score import score
 from eval.metrics.syncnet import SyncNet

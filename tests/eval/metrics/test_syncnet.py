@@ -14,7 +14,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from d3talker.errors import UserError
-from d3talker.video import read_audio, read_frames, to_int16, write_wav
+from d3talker.people.media.video import read_audio, read_frames, to_int16, write_wav
 from d3talker.weights import MissingWeights
 from eval.metrics.syncnet import (
     LipStream,

@@ -1,0 +1,1 @@
+"""Official codes, run in their own environments within a budget."""

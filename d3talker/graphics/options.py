@@ -1,0 +1,80 @@
+"""Options of what all methods draw with: Gaussians, their density control, the hash-grid encoder.
+
+A comment behind a number names its source, as in d3talker/method/config.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Region = Literal["face", "mouth"]
+REGIONS: tuple[Region, ...] = ("face", "mouth")
+
+
+@dataclass(frozen=True)
+class GaussianConfig:
+    """Static Gaussian field of one identity (paper 3.1)."""
+
+    face_points: int = 2000  # InsTaG
+    """Gaussians of the face at the start."""
+    mouth_points: int = 5000  # InsTaG
+    """Gaussians of the inside of the mouth at the start."""
+    max_points: int = 60000  # ours: a bound on memory
+    """Density control stops growing a region at this many Gaussians."""
+    sh_degree: int = 1  # InsTaG few-shot script
+    """Degree of the spherical harmonics that hold colour."""
+    start: Literal["cube", "mesh"] = "cube"  # InsTaG; GaussianTalker starts on the mesh of its face model
+    """Where Gaussians start: anywhere in a cube, or on the subject's fitted head, with colours from its frames."""
+    extent: float = 0.1  # InsTaG: uniform in a cube of +-0.1
+    """Half side of the cube, in metres, in which Gaussians start."""
+    means_lr: float = 1.6e-4  # 3DGS, InsTaG
+    """Learning rate of the centres; falls a hundredfold over a region's training."""
+    sh_lr: float = 2.5e-3  # 3DGS, InsTaG; higher bands take a twentieth
+    """Learning rate of colour."""
+    opacity_lr: float = 0.05  # InsTaG
+    """Learning rate of opacity."""
+    scale_lr: float = 3e-3  # InsTaG
+    """Learning rate of scale."""
+    quat_lr: float = 1e-3  # 3DGS, InsTaG
+    """Learning rate of rotation."""
+
+
+@dataclass(frozen=True)
+class DensityConfig:
+    """Density control as in 3DGS: split and clone where the screen gradient is large, prune what is transparent."""
+
+    start: int = 500  # 3DGS, InsTaG
+    """First step that may change the number of Gaussians."""
+    stop: float = 0.9  # InsTaG: 9000 of 10000
+    """Share of a region's steps after which the number stays."""
+    every: int = 100  # 3DGS, InsTaG
+    """Steps between two changes."""
+    grad_threshold: float = 5e-4  # InsTaG, face; in normalised image units
+    """Mean screen-space gradient above which a Gaussian is cloned or split."""
+    mouth_grad_threshold: float = 2e-4  # InsTaG, mouth
+    """The same for the inside of the mouth."""
+    dense_size: float = 5e-4  # InsTaG: percent_dense 0.005 of an extent of about 0.1 m
+    """Gaussians larger than this many metres are split, smaller ones cloned."""
+    min_opacity: float = 0.05  # InsTaG
+    """Gaussians below this opacity are pruned."""
+    reset_every: int = 3000  # 3DGS, InsTaG
+    """Steps between two resets of opacity."""
+
+
+@dataclass(frozen=True)
+class EncodingConfig:
+    """Tri-plane hash encoder H of one region (ER-NeRF; values of InsTaG)."""
+
+    levels: int = 12
+    """Resolution levels of a plane."""
+    features: int = 1
+    """Features a level and plane."""
+    base_resolution: int = 16
+    """Cells a side at the coarsest level."""
+    desired_resolution: float = 38.4
+    """Cells a side at the finest level: 256 x bound for the face."""
+    log2_table: int = 17
+    """log2 of the largest table; larger grids are hashed (never, at these values)."""
+    bound: float = 0.15
+    """Half side, in metres, of the cube that is encoded."""

@@ -1,0 +1,1 @@
+"""What learns, whatever the method: a resumable loop, views, optimisers, losses, networks."""

@@ -1,0 +1,118 @@
+"""Deformation fields: where a Gaussian lies decides how a control signal moves it (paper 3.3, eq. 2, 5-8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from d3talker.graphics.encoding import Cells, TriPlaneEncoder
+from d3talker.graphics.options import EncodingConfig, Region
+from d3talker.learning.encoders import EYE_WIDTH, mlp
+
+OUTPUTS = {"means": 3, "quats": 4, "scales": 3, "opacities": 1, "sh": 3}
+
+
+class Anchors(NamedTuple):
+    """What depends on the Gaussians' centres alone; computed once a checkpoint at inference, once a step in training."""
+
+    hidden: Tensor
+    attention: Tensor
+    eye_gate: Tensor
+
+
+class Deformation(NamedTuple):
+    """delta of eq. 8: means [N, 3] m; quats [N, 4]; raw scales [N, 3]; raw opacities [N]; sh, zeroth band [N, 3].
+
+    None = not deformed.
+    """
+
+    means: Tensor
+    quats: Tensor | None = None
+    scales: Tensor | None = None
+    opacities: Tensor | None = None
+    sh: Tensor | None = None
+
+    def __add__(self, other: object) -> Deformation:
+        """Eq. 8: the two fields' predictions are added."""
+        assert isinstance(other, Deformation)
+        rest = [a if b is None else b if a is None else a + b for a, b in zip(self[1:], other[1:], strict=True)]
+        return Deformation(self.means + other.means, *rest)
+
+
+class DeformationField(nn.Module):
+    """One field, General or Individual, of one region: delta = MLP(H(mu) + gated signal + gated eyes).
+
+    The first layer is split by its three inputs, so that H(mu)'s share is computed once for unmoving centres.
+    """
+
+    def __init__(
+        self, region: Region, encoding: EncodingConfig, width: int, hidden: int, means_scale: float,
+        attributes: tuple[str, ...],
+    ) -> None:
+        super().__init__()
+        self.attributes = attributes if region == "face" else ("means",)
+        self.means_scale = means_scale
+        # The inside of the mouth moves mainly up and down (InsTaG scene/motion_net.py: x and z divided by 5).
+        self.register_buffer("axes", torch.tensor([1.0, 1.0, 1.0] if region == "face" else [0.2, 1.0, 0.2]), persistent=False)
+        self.encoder = TriPlaneEncoder(
+            encoding.levels, encoding.features, encoding.base_resolution, encoding.desired_resolution,
+            encoding.log2_table, encoding.bound,
+        )
+        encoded = 3 * encoding.levels * encoding.features
+        self.attention = mlp(encoded, width, width)
+        self.eye_gate = nn.Sequential(mlp(encoded, 16, EYE_WIDTH), nn.ReLU())
+        self.from_position = nn.Linear(encoded, hidden, bias=False)
+        self.from_signal = nn.Linear(width, hidden, bias=False)
+        self.from_eyes = nn.Linear(EYE_WIDTH, hidden, bias=False)
+        layers = mlp(hidden, hidden, sum(OUTPUTS[name] for name in self.attributes))
+        self.decoder = nn.Sequential(nn.ReLU(), layers)
+        last = layers[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.zeros_(last.weight)  # a field starts as no deformation at all
+
+    def anchors(self, means: Tensor, eye_floor: Tensor, cells: Cells | None = None) -> Anchors:
+        """Encode the centres [N, 3]; gradients do not reach them, as the static field is learnt from the picture alone.
+
+        The eyes' signal reaches what lies above `eye_floor` (y in metres) alone.  Six numbers tell the frames of a short clip
+        apart, so that the lips would else be learnt from the eyes; InsTaG has a loss against it (5e-3 in the lips' box).
+        cells: those of the encoder, if known.
+        """
+        position = self.encoder(means.detach(), cells)
+        above = (means.detach()[:, 1:2] > eye_floor).to(position)
+        return Anchors(self.from_position(position), self.attention(position), self.eye_gate(position) * above)
+
+    def forward(self, anchors: Anchors, signal: Tensor, eyes: Tensor) -> Deformation:
+        """signal [width] and eyes [6] of one frame -> the deformation of all N Gaussians (eq. 5-7)."""
+        hidden = anchors.hidden + self.from_signal(anchors.attention * signal) + self.from_eyes(anchors.eye_gate * eyes)
+        parts = dict(zip(
+            self.attributes, self.decoder(hidden).split([OUTPUTS[name] for name in self.attributes], -1), strict=True
+        ))
+        parts["means"] = parts["means"] * self.means_scale * self.axes
+        if "opacities" in parts:
+            parts["opacities"] = parts["opacities"][:, 0]
+        return Deformation(**parts)
+
+
+def shifts(
+    fields: Sequence[DeformationField], means: Tensor, eye_floor: Tensor, attention: Tensor, signal: Tensor, eyes: Tensor
+) -> Tensor:
+    """Delta mu [K, N, 3] that K fields of one shape predict at unlearning centres [N, 3], all with one `attention` [N, width].
+
+    The same as each field's `forward`, in one pass over stacked weights.
+    """
+    first, axes = fields[0], fields[0].axes
+    assert isinstance(axes, Tensor)
+    cells = first.encoder.cells(means)
+    position = torch.stack([field.encoder(means, cells) for field in fields])
+
+    def weight(name: str) -> Tensor:
+        return torch.stack([field.get_parameter(f"{name}.weight") for field in fields]).transpose(1, 2)
+
+    gate = torch.relu(torch.relu(position @ weight("eye_gate.0.0")) @ weight("eye_gate.0.2")) * (means[:, 1:2] > eye_floor)
+    hidden = position @ weight("from_position") + (attention * signal) @ weight("from_signal")
+    hidden = torch.relu(hidden + (gate * eyes) @ weight("from_eyes"))
+    outputs = torch.relu(hidden @ weight("decoder.1.0")) @ weight("decoder.1.2")[..., :OUTPUTS["means"]]
+    return outputs * (first.means_scale * axes)

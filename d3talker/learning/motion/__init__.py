@@ -1,0 +1,1 @@
+"""Training of the audio-to-motion model on many speakers."""

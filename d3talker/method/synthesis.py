@@ -1,0 +1,237 @@
+"""From a trained run to video: signals from sound, deformed Gaussians, frames before the real torso."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from d3talker import checkpoint
+from d3talker.errors import UserError
+from d3talker.graphics.gaussians import Gaussians
+from d3talker.graphics.layers import Camera, Posed, compose
+from d3talker.graphics.options import REGIONS
+from d3talker.learning.graphs import Replayed
+from d3talker.learning.views import image
+from d3talker.method.adapt import CHECKPOINT, load_model
+from d3talker.method.config import Config
+from d3talker.method.driving import Drive, drive, imported_rows
+from d3talker.method.refiner import Refiner, fast_layout
+from d3talker.method.rig import HeadRig
+from d3talker.method.talker import General, Identity, Signals, Talker, device_of, total
+from d3talker.options import from_dict
+from d3talker.people.audio.features import OWN, steps, windows
+from d3talker.people.audio.statistics import AudioStatistics
+from d3talker.people.head.embedded import embedded_head
+from d3talker.people.head.upper import upper_face
+from d3talker.people.media.predictions import PredictionsWriter
+from d3talker.people.media.video import FPS, SAMPLE_RATE, read_audio
+from d3talker.people.motion.amplitude import Amplitude
+from d3talker.people.motion.audio_to_motion import Regression, RidgeMotion
+from d3talker.people.motion.hearing import Heard, hear, hear_subject
+from d3talker.people.motion.model import STANDS_IN, motion_from_state
+from d3talker.people.subject.layout import Frame, Subject
+from d3talker.people.subject.sound import clip_sound
+from d3talker.progress import track
+
+SHORTEST_OWN = 50  # frames: a shorter sound says too little of its own mean
+
+
+class TrainedTalker:
+    """A finished adaptation, ready to render."""
+
+    def __init__(self, run: Path | str, config_device: str = "auto") -> None:
+        """Read runs/.../adapt.safetensors.  Raises UserError when it is missing, damaged or unfinished."""
+        state = checkpoint.load(Path(run) / CHECKPOINT)
+        if not state["done"]:
+            raise UserError(f"{run} is not trained to its end; run the same training command again to go on")
+        self.config: Config = replace(from_dict(Config, state["config"]), device=config_device)
+        self.device = device_of(self.config)
+        self.seconds: float = state["seconds"]
+        signals: dict[str, Any] = state["signals"]
+        self.statistics = AudioStatistics(**signals["statistics"])
+        self.talker = _empty_talker(self.config, len(self.statistics.mean))
+        load_model(self.talker, state["model"])
+        self.talker.to(self.device).eval().requires_grad_(False)
+        self.feature_name: str = signals["feature_name"]
+        self.motion = motion_from_state(signals["motion"])
+        self.imported = None if signals["imported"] is None else Regression.from_state(signals["imported"])
+        self.eyes, self.upper = (np.array(signals[name], np.float32) for name in ("eyes", "upper"))
+        self.amplitude = Amplitude.from_state(signals["amplitude"])
+        self.refiner: Refiner | None = None
+        self.notes = [] if state["pretrained"] else ["Without pre-training: everything was learnt from this subject."]
+        if state["refiner"] is not None:
+            self.refiner = Refiner(state["size"][0], self.config.refiner)
+            self.refiner.load_state_dict(state["refiner"]["refiner"])
+            fast_layout(self.refiner.to(self.device)).eval().requires_grad_(False)
+            self.notes += [note for note in [state["refiner"]["note"]] if note]
+        else:
+            self.notes.append("Without the coarse-to-fine refiner.")
+        if self.feature_name != "deepspeech":
+            self.notes.append(f"Audio features: {self.feature_name}, where the paper has DeepSpeech's.")
+        if not isinstance(self.motion, RidgeMotion) and self.motion.names != self.motion.model.inputs:
+            self.notes.append(f"Facial motion: {STANDS_IN}.")
+        self.anchors = {region: self.talker.anchors(region) for region in REGIONS}
+        self._posed, self._refined, self._looked = Replayed(self._pose), Replayed(self._refine), False
+
+    def drive(self, subject: Subject, frames: Sequence[Frame]) -> Drive:
+        """Signals of `frames` of a subject: from its sound alone, unless the configuration names an oracle (paper 3.2)."""
+        s = self.config.signals
+        rows = np.array([frame.aud_id for frame in frames])
+        features = subject.features(self.feature_name)
+        if rows.max() >= len(features):
+            raise UserError(f"{subject.root} has audio features for {len(features)} frames, frame {rows.max()} is asked for")
+        audio = self.statistics.apply(features)
+        heard = imported_rows(subject, rows) if s.motion_source == "imported" else None
+        lips = self._imported(subject)[rows] if heard is not None else None
+        if s.motion_source == "predicted":
+            lips = self._spoken(audio, partial(hear_subject, subject))[rows]
+        oracle = subject.expression()[rows] if s.motion_source == "tracked" or s.eyes == "video" else None
+        filmed = subject.action_units()[rows] if s.eyes == "video" else None
+        return self._drive(subject, audio[rows], lips, heard, oracle, filmed)
+
+    def drive_by(self, subject: Subject, features: np.ndarray, sound: np.ndarray) -> Drive:
+        """Signals from any mono 16 kHz sound [S] and its audio features [T, 16, C], by its own mean and spread (microphone,
+        loudness)."""
+        s = self.config.signals
+        if s.motion_source != "predicted" or s.eyes == "video":
+            raise UserError("a foreign sound has no motion or eyes of its own; use motion-source predicted and eyes loop")
+        own = AudioStatistics.of(features[:, OWN]) if len(features) >= SHORTEST_OWN else self.statistics
+        audio = own.apply(features)
+        return self._drive(subject, audio, self._spoken(audio, partial(hear, sound, frames=len(features))))
+
+    def _drive(
+        self, subject: Subject, audio: np.ndarray, lips: np.ndarray | None, heard: np.ndarray | None = None,
+        oracle: np.ndarray | None = None, filmed: np.ndarray | None = None,
+    ) -> Drive:
+        """audio: normalised features [T, 16, C]; lips: expression [T, E] by sound; heard: imported coefficients [T, 64]; oracle
+        [T, E] and filmed [T, 6]: expression and eyes tracked in the test video."""
+        s = self.config.signals
+        eyes = filmed if filmed is not None else self.eyes[ping_pong(len(self.eyes), len(audio))] * (s.eyes == "loop")
+        expression = oracle if lips is None else lips
+        assert expression is not None
+        if lips is not None:
+            upper = upper_face(embedded_head().expression_names)
+            expression[:, upper] = self._brows(len(audio)) if oracle is None else oracle[:, upper]
+        return drive(subject.identity(), expression, audio, eyes, s, self.device, heard)
+
+    def _spoken(self, audio: np.ndarray, heard: Callable[[tuple[str, ...]], Heard]) -> np.ndarray:
+        """Expression [T, E] by a whole sound, in the speaker's amplitude: by its normalised features [T, 16, C], or heard."""
+        motion = self.motion
+        found = motion.predict(audio) if isinstance(motion, RidgeMotion) else motion.predict(heard(motion.names))
+        return self._amplified(found)
+
+    def _imported(self, subject: Subject) -> np.ndarray:
+        """Expression [T, E] of all frames by imported coefficients, in the speaker's amplitude."""
+        if self.imported is None:
+            raise UserError(f"{subject.root} was trained before its motion was imported; train again")
+        whole = subject.imported_expression()
+        assert whole is not None
+        return self._amplified(self.imported.predict(whole))
+
+    def _amplified(self, expression: np.ndarray) -> np.ndarray:
+        """A whole clip's lips in the speaker's amplitude; on some of its frames alone the gain would be another."""
+        return self.amplitude.restore(expression) if self.config.signals.amplitude == "own" else expression
+
+    def _brows(self, count: int) -> np.ndarray:
+        """Coefficients of brows and lids for so many frames, as the eyes: the training frames' in a loop, or still."""
+        looped = self.upper[ping_pong(len(self.upper), count)]
+        return looped if self.config.signals.eyes == "loop" else np.broadcast_to(self.upper.mean(0), looped.shape)
+
+    @torch.no_grad()
+    def refine(self, coarse: Tensor) -> Tensor:
+        """Coarse frame [H, W, 3] -> fine frame (paper 3.4); the same where there is no refiner."""
+        if self.refiner is None:
+            return coarse
+        return self._refined(coarse)[0].clone()
+
+    def _refine(self, coarse: Tensor) -> tuple[Tensor]:
+        assert self.refiner is not None
+        # no cache of cast weights: a recording would read it after it is freed
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda", cache_enabled=False):
+            return (self.refiner(coarse[None])[0].float(),)
+
+    @torch.no_grad()
+    def frame(self, signals: Drive, index: int, camera: Camera, back: Tensor) -> Tensor:
+        """One coarse frame, float32 [H, W, 3] in [0, 1], over `back` [H, W, 3]."""
+        self.talker.check_values = self.device.type == "cpu" or not self._looked  # once, on CUDA: to look is to wait
+        self._looked = True
+        tensors = self._posed(*signals.at(index), camera.viewmat)
+        size = len(Posed._fields)
+        face, mouth = (self.talker.drawn(Posed(*part), camera) for part in (tensors[:size], tensors[size:]))
+        return compose(face, mouth, back).clamp(0, 1)
+
+    def _pose(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Signals of one frame and its viewmat -> both regions' Gaussians, one after the other."""
+        *signals, viewmat = inputs
+        encoded = self.talker.encode(Signals(*signals))
+        deltas = {r: total(self.talker.deformations(r, encoded, self.anchors[r])) for r in REGIONS}
+        return tuple(value for r in REGIONS for value in self.talker.posed(r, viewmat, deltas[r]))
+
+
+def render_self(trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], out: Path, notes: list[str]) -> None:
+    """Write the predictions folder of the self-driven setting: the frames' own sound, pose, torso and background."""
+    _render(trained, subject, frames, trained.drive(subject, frames), out, "self", clip_sound(subject, frames), notes)
+
+
+def render_cross(
+    trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], audio_file: Path, out: Path, notes: list[str]
+) -> None:
+    """Write the predictions folder of the cross-driven setting: any sound, over the poses of `frames` back and forth.
+
+    Raises UserError when the sound cannot be read, is shorter than a frame, or its features cannot be made here.
+    """
+    audio = read_audio(audio_file)
+    count = len(audio) * FPS // SAMPLE_RATE
+    if count == 0:
+        raise UserError(f"{audio_file} is shorter than one frame; give a longer sound")
+    signals = trained.drive_by(subject, windows(steps(trained.feature_name, audio), count), audio)
+    poses = [frames[index] for index in ping_pong(len(frames), count)]
+    _render(trained, subject, poses, signals, out, "cross", audio[:count * SAMPLE_RATE // FPS], notes)
+
+
+def _render(
+    trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], signals: Drive, out: Path,
+    setting: Literal["self", "cross"], audio: np.ndarray, notes: list[str],
+) -> None:
+    writer = PredictionsWriter(
+        out, method="d3talker", subject=subject.name, setting=setting, first_img_id=frames[0].img_id, torso_mode="gt",
+        source="d3talker", audio=audio, notes=[*notes, *trained.notes],
+    )
+    with writer:
+        for index, frame in enumerate(track(frames, f"rendering {subject.name}")):
+            coarse = trained.frame(signals, index, camera(subject, frame, trained.device), back(subject, frame, trained.device))
+            picture = trained.refine(coarse)
+            writer.write((picture * 255).round().byte().cpu().numpy())
+
+
+def camera(subject: Subject, frame: Frame, device: torch.device) -> Camera:
+    """The camera of one frame."""
+    viewmat = torch.from_numpy(Subject.viewmats([frame])[0]).float().to(device)
+    return Camera(viewmat, torch.from_numpy(subject.K).float().to(device), subject.size[1], subject.size[0])
+
+
+def back(subject: Subject, frame: Frame, device: torch.device) -> Tensor:
+    """What stands behind the head, float32 [H, W, 3]."""
+    return image(torch.from_numpy(subject.torso_over_background(frame.img_id)).to(device))
+
+
+def ping_pong(length: int, count: int) -> np.ndarray:
+    """Indices 0 ... length-1, back, and forth again, `count` of them."""
+    if length == 1:
+        return np.zeros(count, int)
+    steps = np.arange(count) % (2 * length - 2)
+    return np.where(steps < length, steps, 2 * length - 2 - steps)
+
+
+def _empty_talker(config: Config, audio_columns: int) -> Talker:
+    point = torch.full((1, 3), 0.01)
+    gaussians = {r: Gaussians(point, point, config.gaussians.sh_degree) for r in REGIONS}
+    rig = None if config.ablation.rig == "off" else HeadRig()
+    return Talker(config, General(config, audio_columns), Identity(config, gaussians, rig=rig))

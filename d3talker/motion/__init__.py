@@ -1,1 +1,0 @@
-"""The Facial Motion prior: 3D face models, PNCC, fitting and audio-to-motion."""

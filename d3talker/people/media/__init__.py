@@ -1,0 +1,1 @@
+"""Videos, sounds and predictions folders, in and out."""

@@ -1,0 +1,1 @@
+"""Facial motion from sound: what a trained model hears, predicts, and is calibrated to."""

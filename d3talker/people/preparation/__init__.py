@@ -1,0 +1,1 @@
+"""From a video to a subject folder: cutting, landmarks, tracking, masks, sound, and a look at the result."""
