@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "pretrain": ("d3talker.method.commands", "PretrainCommand", "train what all identities share, on several subjects"),
     "adapt": ("d3talker.method.commands", "AdaptCommand", "train one subject on a few seconds of its video"),
     "render": ("d3talker.method.commands", "RenderCommand", "render a trained subject from its own or any other sound"),
+    "export": ("d3talker.export.command", "ExportConfig", "write a trained head as .ply, cameras, mesh and video"),
     "bench": ("eval.bench", "BenchConfig", "train, render and score; fill a results folder"),
     "evaluate": ("eval.evaluate", "EvaluateConfig", "score a predictions folder or a video"),
     "demo": ("reports.demo", "DemoConfig", "all of it on synthetic people, in ten minutes, ending in a report"),

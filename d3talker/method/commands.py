@@ -119,23 +119,17 @@ class RenderCommand:
 
     def run(self) -> None:
         """Render."""
-        from d3talker.method.synthesis import TrainedTalker, render_cross, render_self
+        from d3talker.export.video import write_video
+        from d3talker.method.synthesis import TrainedTalker, render
         from d3talker.people.media.predictions import Predictions
-        from d3talker.people.media.video import VideoWriter
         from d3talker.people.subject.layout import Subject
 
         trained, subject = TrainedTalker(self.run_folder, self.device), Subject(self.subject)
         say_notes(subject)
         frames = subject.frames("val")
-        if self.audio is None:
-            render_self(trained, subject, frames, self.out, [])
-        else:
-            render_cross(trained, subject, frames, self.audio, self.out, [])
-        made = Predictions(self.out)
-        video = self.out / "look.mp4"
-        with VideoWriter(video, codec="h264", audio=made.audio(), metadata=made.mark().metadata()) as writer:
-            for frame in made.frames():
-                writer.write(frame)
+        render(trained, subject, frames, self.audio, self.out, [])
+        made, video = Predictions(self.out), self.out / "look.mp4"
+        write_video(made, video)
         say(f"{made.manifest.frames} frames in {self.out}, to look at: {video}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -175,25 +175,53 @@ class TrainedTalker:
         return tuple(value for r in REGIONS for value in self.talker.posed(r, viewmat, deltas[r]))
 
 
-def render_self(trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], out: Path, notes: list[str]) -> None:
-    """Write the predictions folder of the self-driven setting: the frames' own sound, pose, torso and background."""
-    _render(trained, subject, frames, trained.drive(subject, frames), out, "self", clip_sound(subject, frames), notes)
+@dataclass(frozen=True)
+class Shot:
+    """What a trained talker shows, before it is drawn: for each frame its camera and real torso (`frames`), and what drives it.
+
+    sound: mono, 16 kHz, from the first frame on.
+    """
+
+    setting: Literal["self", "cross"]
+    frames: Sequence[Frame]
+    signals: Drive
+    sound: np.ndarray
 
 
-def render_cross(
-    trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], audio_file: Path, out: Path, notes: list[str]
-) -> None:
-    """Write the predictions folder of the cross-driven setting: any sound, over the poses of `frames` back and forth.
+def driven(trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], audio_file: Path | None) -> Shot:
+    """The frames' own sound, or any other over their poses back and forth for as long as it lasts.
 
     Raises UserError when the sound cannot be read, is shorter than a frame, or its features cannot be made here.
     """
+    if audio_file is None:
+        return Shot("self", frames, trained.drive(subject, frames), clip_sound(subject, frames))
     audio = read_audio(audio_file)
     count = len(audio) * FPS // SAMPLE_RATE
     if count == 0:
         raise UserError(f"{audio_file} is shorter than one frame; give a longer sound")
     signals = trained.drive_by(subject, windows(steps(trained.feature_name, audio), count), audio)
     poses = [frames[index] for index in ping_pong(len(frames), count)]
-    _render(trained, subject, poses, signals, out, "cross", audio[:count * SAMPLE_RATE // FPS], notes)
+    return Shot("cross", poses, signals, audio[:count * SAMPLE_RATE // FPS])
+
+
+def render(
+    trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], audio_file: Path | None, out: Path, notes: list[str]
+) -> None:
+    """Write the predictions folder of what `driven` gives."""
+    shot = driven(trained, subject, frames, audio_file)
+    _render(trained, subject, shot.frames, shot.signals, out, shot.setting, shot.sound, notes)
+
+
+def render_self(trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], out: Path, notes: list[str]) -> None:
+    """Write the predictions folder of the self-driven setting: the frames' own sound, pose, torso and background."""
+    render(trained, subject, frames, None, out, notes)
+
+
+def render_cross(
+    trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], audio_file: Path, out: Path, notes: list[str]
+) -> None:
+    """Write the predictions folder of the cross-driven setting: any sound, over the poses of `frames` back and forth."""
+    render(trained, subject, frames, audio_file, out, notes)
 
 
 def _render(

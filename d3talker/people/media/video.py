@@ -28,7 +28,7 @@ NOTED_FRAMES = 10  # that are looked at for notes
 CODECS = {
     "ffv1": ("ffv1", "bgr0", "pcm_s16le", {}),
     # with x264's macroblock tree, widths that are no multiple of 128 come out differently from run to run
-    "h264": ("libx264", "yuv420p", "aac", {"crf": "16", "mbtree": "0"}),
+    "h264": ("libx264", "yuv420p", "aac", {"mbtree": "0"}),
 }
 
 
@@ -168,9 +168,10 @@ class VideoWriter:
 
     def __init__(
         self, path: Path | str, *, codec: str, fps: float = FPS, audio: np.ndarray | None = None,
-        rate: int = SAMPLE_RATE, metadata: dict[str, str] | None = None,
+        rate: int = SAMPLE_RATE, metadata: dict[str, str] | None = None, crf: int = 16,
     ) -> None:
-        self.codec, self.fps, self.audio, self.rate = codec, fps, audio, rate
+        """rate: of `audio` in Hz.  crf: x264's constant rate factor, less is better and larger."""
+        self.codec, self.fps, self.audio, self.rate, self.crf = codec, fps, audio, rate, crf
         self.frames = 0
         self._metadata = metadata or {}
         self._target = atomic_path(path)
@@ -178,7 +179,7 @@ class VideoWriter:
 
     def __enter__(self) -> VideoWriter:
         # bitexact: no random ids in the container, so that equal frames make equal files
-        options = {"fflags": "+bitexact", **({"movflags": "use_metadata_tags"} if self.codec == "h264" else {})}
+        options = {"fflags": "+bitexact", **({"movflags": "use_metadata_tags+faststart"} if self.codec == "h264" else {})}
         self._container = av.open(str(self._target.__enter__()), "w", options=options)
         self._container.metadata.update(self._metadata)
         return self
@@ -210,6 +211,8 @@ class VideoWriter:
         self._shape = frame.shape
         height, width = self._even(frame).shape[:2]
         rate = Fraction(self.fps).limit_denominator(1001)
+        if self.codec == "h264":
+            options = {**options, "crf": str(self.crf)}
         stream = cast(av.VideoStream, self._container.add_stream(name, rate=rate, options=options))
         stream.width, stream.height, stream.pix_fmt = width, height, pixels
         self._stream = stream

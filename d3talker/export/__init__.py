@@ -1,0 +1,1 @@
+"""A trained head as files that other tools read: Gaussians, cameras, mesh and motion, video."""
