@@ -28,7 +28,7 @@ ASKED_BY: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("baselines.official.work", "baselines.official.running"), ("run",)),
     "reports.serve": ("report",), "d3talker.learning.motion.commands": ("motion",), "d3talker.people.preparation.speakers": ("motion speakers",),
     "d3talker.learning.motion.training": ("motion train",), "d3talker.learning.motion.network": ("motion train",),
-    "d3talker.method.commands": ("adapt",),  # the one of the module's three that names flags
+    "baselines.commands": ("adapt",),  # the one of the module's three that names flags
 }
 
 

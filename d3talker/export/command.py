@@ -55,7 +55,7 @@ class ExportConfig:
 
 def run(config: ExportConfig) -> int:
     """Write the folder; returns 0.  Raises UserError for a folder that holds something else, and for parts that need a subject."""
-    from d3talker.method.commands import say_notes
+    from baselines.commands import say_notes
     from d3talker.method.synthesis import TrainedTalker
     from d3talker.people.media.mark import mark_now
     from d3talker.people.subject.layout import Subject
