@@ -46,7 +46,7 @@ FAST = {"contract", "nsz", "arcp", "reassoc", "afn"}
 
 _njit: Any = numba.njit
 SOURCES = (  # what the kernels take code and constants from
-    "jit.py", "learning/*ssim*.py", "graphics/render/*.py", "graphics/encoding/*.py", "method/rig/*.py",
+    "jit.py", "learning/*ssim*.py", "graphics/render/*.py", "graphics/encoding/*.py", "graphics/volume/*.py", "method/rig/*.py",
 )
 
 
