@@ -37,11 +37,12 @@ class AudioEncoder(nn.Module):
     """Audio branch up to F_A: a window of audio features [window, 16, columns] -> [width].
 
     Convolutions along each row block, then attention over the window (AD-NeRF's AudioNet and AudioAttNet; InsTaG
-    motion_net.py:29-86).
+    motion_net.py:29-86).  seen: channels that the attention looks at, the first; all if None (DFRF: half of them).
     """
 
-    def __init__(self, columns: int, width: int, window: int) -> None:
+    def __init__(self, columns: int, width: int, window: int, seen: int | None = None) -> None:
         super().__init__()
+        self.seen = width if seen is None else seen
         channels = (columns, 32, 32, 64, 64)
         self.convolutions = he(nn.Sequential(*[
             layer
@@ -49,7 +50,7 @@ class AudioEncoder(nn.Module):
             for layer in (nn.Conv1d(wide_in, wide_out, 3, stride=2, padding=1), nn.LeakyReLU(SLOPE, inplace=True))
         ]))
         self.head = he(nn.Sequential(nn.Linear(64, 64), nn.LeakyReLU(SLOPE, inplace=True), nn.Linear(64, width)))
-        widths = (width, 16, 8, 4, 2, 1)
+        widths = (self.seen, 16, 8, 4, 2, 1)
         self.attention = nn.Sequential(*[
             layer
             for wide_in, wide_out in pairwise(widths)
@@ -58,9 +59,13 @@ class AudioEncoder(nn.Module):
         self.weights = nn.Linear(window, window)
 
     def forward(self, window: Tensor) -> Tensor:
-        features = self.head(self.convolutions(window.transpose(1, 2)).mean(-1))
-        scores = self.weights(self.attention(features.T[None])[0, 0])
+        features = self.alone(window)
+        scores = self.weights(self.attention(features[:, :self.seen].T[None])[0, 0])
         return torch.softmax(scores, 0) @ features
+
+    def alone(self, frames: Tensor) -> Tensor:
+        """Each frame's own code, without its neighbours: [N, 16, columns] -> [N, width]."""
+        return self.head(self.convolutions(frames.transpose(1, 2)).mean(-1))
 
 
 class EyeEncoder(nn.Module):

@@ -1,0 +1,1 @@
+"""Methods of the comparison that are trained in this repository, beside each other."""

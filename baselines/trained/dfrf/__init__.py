@@ -1,0 +1,1 @@
+"""DFRF, trained here (Shen et al., ECCV 2022)."""

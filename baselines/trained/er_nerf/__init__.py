@@ -1,0 +1,1 @@
+"""ER-NeRF, trained here (Li et al., ICCV 2023)."""

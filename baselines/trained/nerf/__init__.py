@@ -1,0 +1,1 @@
+"""What the re-implementations of RAD-NeRF and ER-NeRF share."""

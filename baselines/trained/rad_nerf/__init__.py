@@ -1,0 +1,1 @@
+"""RAD-NeRF, trained here (Tang et al. 2022)."""

@@ -1,0 +1,1 @@
+"""What several of the re-implementations share, and D³-Talker does not."""
