@@ -47,6 +47,7 @@ class Loop(ABC):
     """
 
     title: str
+    counted = "Gaussians"  # what `points` is a number of, in log and status; nothing if empty
     stages: tuple[str, ...]
     optimizer: Optimizer | None  # None in a stage whose `state` holds its own
 
@@ -123,13 +124,14 @@ class Loop(ABC):
         self.seconds += time.perf_counter() - began - (compiled_seconds() - compiled)
         if self.step % LOG_EVERY == 0:
             self._write_down(parts | (self.measured() if self.measuring else {}))
-        return f"L1 {self.seen:.4f}, {self.points} Gaussians"
+        return f"L1 {self.seen:.4f}" + (f", {self.points} {self.counted}" if self.counted else "")
 
     def _write_down(self, parts: Parts) -> None:
         """A row of the log; on the disk, for who looks on, every few seconds."""
         self.log["stage"].append(self.stages.index(self.stage))
         self.log["step"].append(self.step)
-        parts = parts | {"gaussians": torch.tensor(self.points)}
+        if self.counted:
+            parts = parts | {self.counted.lower(): torch.tensor(self.points)}
         for name in [*self.log["loss"], *(n for n in parts if n not in self.log["loss"])]:
             values = self.log["loss"].setdefault(name, [None] * (len(self.log["step"]) - 1))
             values.append(parts[name].item() if name in parts else None)

@@ -31,7 +31,7 @@ ATTENTION_RATE = 5.0
 class DFRFTraining(Loop):
     """base: train on several people; else on one.  start: the base's nets, which fine-tuning goes on with, the warp apart."""
 
-    title, stages = "dfrf", ("train",)
+    title, stages, counted = "dfrf", ("train",), ""
 
     def __init__(
         self, options: Options, people: Sequence[Person], columns: int, out: Path, seed: int, device: torch.device,

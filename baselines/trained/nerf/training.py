@@ -28,6 +28,7 @@ class RadianceTraining(Loop):
     """What both share: `options` has the sections space and schedule, audio_noise and device."""
 
     stages: tuple[str, ...] = ("head", "lips")
+    counted = "occupied cells"
 
     def __init__(
         self, options: Any, subject: Subject, frames: Sequence[Frame], hearing: Hearing, out: Path, seed: int, device: torch.device,
