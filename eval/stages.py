@@ -15,6 +15,7 @@ from baselines.floors import floor
 from d3talker.errors import UserError
 from d3talker.files import atomic_folder
 from d3talker.method.config import Config
+from d3talker.method.seen import TEST_TIME
 from d3talker.people.media.predictions import Predictions
 from d3talker.people.subject.layout import Subject
 from d3talker.progress import say
@@ -131,7 +132,7 @@ class ModelStages:
 
         trained = TrainedTalker(run, self.device)
         signals = _config(task).signals
-        driven = replace(trained.config.signals, motion_source=signals.motion_source, eyes=signals.eyes)
+        driven = replace(trained.config.signals, **{name: getattr(signals, name) for name in TEST_TIME})
         trained.config = replace(trained.config, signals=driven)
         return trained
 

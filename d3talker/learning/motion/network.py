@@ -13,7 +13,7 @@ from d3talker.learning.motion.data import Speaker
 from d3talker.people.motion.lips import LipSpace
 from d3talker.people.motion.model import Ears
 from d3talker.people.motion.options import TrainingConfig
-from d3talker.people.motion.temporal import MotionNetwork, correlation
+from d3talker.people.motion.temporal import MotionNetwork, lips_loss
 
 ENOUGH = 800  # frames: a speaker with more is not drawn more often
 LEAST_AMPLITUDE = 0.1  # mm
@@ -64,7 +64,8 @@ def train_network(
         for step in range(config.steps):
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * 0.5 * (1 + np.cos(np.pi * step / config.steps))
-            loss = _loss(network, *_batch(data, config, draw), opening, config)
+            sound, lips, there = _batch(data, config, draw)
+            loss = lips_loss(network(sound), lips, there, opening, config.correlation)
             if not torch.isfinite(loss):
                 raise FloatingPointError(f"the loss became NaN at step {step + 1}; lower --training.learning-rate")
             optimizer.zero_grad(set_to_none=True)
@@ -72,13 +73,6 @@ def train_network(
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
     return network.eval()
-
-
-def _loss(network: MotionNetwork, sound: Tensor, lips: Tensor, there: Tensor, opening: Tensor, config: TrainingConfig) -> Tensor:
-    """Squared error of unit components, and what the opening's correlation lacks of 1, where there [B, T] is 1."""
-    found = network(sound)
-    error = ((found - lips).square().sum(-1) * there).sum() / there.sum()
-    return error + config.correlation * (1 - correlation(found @ opening, lips @ opening, there)).mean()
 
 
 def _batch(data: Sequence[Runs], config: TrainingConfig, draw: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:

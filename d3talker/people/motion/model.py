@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from d3talker.people.motion.hearing import CONTENT, Heard, hear, missing
 from d3talker.people.motion.lips import LipSpace
 from d3talker.people.motion.options import SHIPPED, NetworkConfig
 from d3talker.people.motion.temporal import MotionNetwork
+from d3talker.people.motion.tuning import fine_tuned
 
 CHECKPOINT = "motion.safetensors"
 RIDGE = 1.0  # penalty a frame
@@ -161,39 +163,61 @@ class MotionModel:
         hidden = (hidden - center) / spread
         gram = hidden.T @ hidden + RIDGE * len(hidden) * np.eye(hidden.shape[1])
         heard_with = Regression(center, spread, np.linalg.solve(gram, hidden.T @ wanted), np.zeros(wanted.shape[1]))
-        return CalibratedMotion(self, tuple(heard), mean, about, gain, heard_with)
+        tuned = self._tuned(heard, rows, wanted / (gain * self.lips.amplitude * self.lips.unit))
+        drift = tuned.components(heard)[rows].mean(0, dtype=np.float64)
+        return CalibratedMotion(self, tuple(heard), mean, about, gain, heard_with, tuned, drift)
+
+    def _tuned(self, heard: Heard, rows: np.ndarray, wanted: np.ndarray) -> MotionModel:
+        """Its networks fine-tuned on unit components [n, K] of frames `rows` of a sound, without those that do not hear it."""
+        opening = self.lips.opening() * self.lips.unit
+        networks = [
+            (inputs, fine_tuned(network, self._rows(heard, inputs)[0], rows, wanted, opening))
+            for inputs, network in self.chosen(heard)
+        ]
+        found = copy.copy(self)
+        found.networks = networks
+        return found
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint; weights in half precision."""
         return {
-            "networks": [
-                {"inputs": list(inputs), "weights": {k: v.half() for k, v in network.state_dict().items()}}
-                for inputs, network in self.networks
-            ],
-            "config": asdict(self.config), "ears": self.ears.state(), "lips": self.lips.state(),
-            "speakers": list(self.speakers), "clips": list(self.clips),
+            "networks": _weights(self.networks), "config": asdict(self.config), "ears": self.ears.state(),
+            "lips": self.lips.state(), "speakers": list(self.speakers), "clips": list(self.clips),
         }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> MotionModel:
         """Inverse of `state`."""
-        config, networks = from_dict(NetworkConfig, state["config"]), []
-        for part in state["networks"]:
-            weights = {name: value.float() for name, value in part["weights"].items()}
-            network = MotionNetwork(weights["inlet.0.weight"].shape[1], len(weights["outlet.bias"]), config)
-            network.load_state_dict(weights)
-            networks.append((tuple(part["inputs"]), network.eval()))
+        config = from_dict(NetworkConfig, state["config"])
         return cls(
-            networks, config, Ears.from_state(state["ears"]), LipSpace.from_state(state["lips"]), tuple(state["speakers"]),
-            tuple(state["clips"]),
+            _networks(state["networks"], config), config, Ears.from_state(state["ears"]), LipSpace.from_state(state["lips"]),
+            tuple(state["speakers"]), tuple(state["clips"]),
         )
+
+
+def _weights(networks: Sequence[tuple[tuple[str, ...], MotionNetwork]]) -> list[dict[str, Any]]:
+    return [
+        {"inputs": list(inputs), "weights": {k: v.half() for k, v in network.state_dict().items()}} for inputs, network in networks
+    ]
+
+
+def _networks(parts: Sequence[Mapping[str, Any]], config: NetworkConfig) -> list[tuple[tuple[str, ...], MotionNetwork]]:
+    networks = []
+    for part in parts:
+        weights = {name: value.float() for name, value in part["weights"].items()}
+        network = MotionNetwork(weights["inlet.0.weight"].shape[1], len(weights["outlet.bias"]), config)
+        network.load_state_dict(weights)
+        networks.append((tuple(part["inputs"]), network.eval()))
+    return networks
 
 
 @dataclass(frozen=True)
 class CalibratedMotion:
-    """Mean of two: the model's motion times one gain, and a regression from its hidden features, both about the speaker's mean.
+    """Mean of three, each about the speaker's mean: the model's motion times one gain, a regression from its hidden features, and
+    the motion of its networks fine-tuned on the speaker, times the gain.
 
-    names: what was heard in calibration; mean [E] of the expression, about [K] of the model's components, on the speaker's frames.
+    names: what was heard in calibration; mean [E] of the expression; about [K] and drift [K]: of the model's components and of the
+    fine-tuned networks', on the speaker's frames.
     """
 
     model: MotionModel
@@ -202,6 +226,8 @@ class CalibratedMotion:
     about: np.ndarray
     gain: float
     regression: Regression
+    tuned: MotionModel
+    drift: np.ndarray
 
     def predict(self, heard: Heard) -> np.ndarray:
         """A whole sound -> expression coefficients [T, E], float32.  Raises UserError where it lacks what was heard before."""
@@ -209,22 +235,29 @@ class CalibratedMotion:
             raise UserError(f"motion was calibrated hearing {', '.join(self.names)}; the sound lacks {', '.join(sorted(absent))}")
         heard = {name: heard[name] for name in self.names}
         scaled = self.gain * (self.model.components(heard) - self.about)
-        found = (scaled + self.regression.predict(self.model.hidden(heard))) / 2
+        tuned = self.gain * (self.tuned.components(heard) - self.drift)
+        found = (scaled + self.regression.predict(self.model.hidden(heard)) + tuned) / 3
         return self.model.lips.expression(found, self.mean)
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
         return {
             "model": self.model.state(), "names": list(self.names), "mean": self.mean.tolist(), "about": self.about.tolist(),
-            "gain": self.gain, "regression": self.regression.state(),
+            "gain": self.gain, "regression": self.regression.state(), "tuned": _weights(self.tuned.networks),
+            "drift": self.drift.tolist(),
         }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> CalibratedMotion:
-        """Inverse of `state`."""
+        """Inverse of `state`.  Raises UserError for one that was calibrated by an earlier version."""
+        if "tuned" not in state:
+            raise UserError("its motion was calibrated by an earlier d3talker; train it again")
+        model = MotionModel.from_state(state["model"])
+        tuned = copy.copy(model)
+        tuned.networks = _networks(state["tuned"], model.config)
         return cls(
-            MotionModel.from_state(state["model"]), tuple(state["names"]), np.array(state["mean"]), np.array(state["about"]),
-            float(state["gain"]), Regression.from_state(state["regression"]),
+            model, tuple(state["names"]), np.array(state["mean"]), np.array(state["about"]), float(state["gain"]),
+            Regression.from_state(state["regression"]), tuned, np.array(state["drift"]),
         )
 
 

@@ -48,3 +48,12 @@ def correlation(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
     a = (a - (a * weight).sum(-1, keepdim=True) / total) * weight
     b = (b - (b * weight).sum(-1, keepdim=True) / total) * weight
     return (a * b).sum(-1) / torch.sqrt((a.square().sum(-1) + 1e-3) * (b.square().sum(-1) + 1e-3))
+
+
+def lips_loss(found: Tensor, lips: Tensor, there: Tensor, opening: Tensor, weight: float) -> Tensor:
+    """Squared error of components [B, T, K], and `weight` times what the opening's correlation lacks of 1, where there [B, T] is 1.
+
+    opening [K]: what makes the lips' opening of components.
+    """
+    error = ((found - lips).square().sum(-1) * there).sum() / there.sum()
+    return error + weight * (1 - correlation(found @ opening, lips @ opening, there)).mean()
