@@ -132,7 +132,7 @@ def training_signals(
     eyes = _rows(subject.action_units(), rows, f"action units of {subject.root}")
     statistics = AudioStatistics.of(features)
     audio = statistics.apply(features)
-    predictor = _predictor(motion, subject, rows, audio, expression)
+    predictor = _predictor(motion, subject, np.array(rows), expression)
     upper = upper_face(embedded_head().expression_names)
     imported, driving, shown = None, expression, None
     if subject.imported_expression() is not None or config.motion_source == "imported":
@@ -148,16 +148,17 @@ def training_signals(
 
 
 def _predictor(
-    motion: Path | None, subject: Subject, rows: Sequence[int], audio: np.ndarray, expression: np.ndarray
+    motion: Path | None, subject: Subject, rows: np.ndarray, expression: np.ndarray
 ) -> RidgeMotion | CalibratedMotion:
     """What predicts motion from sound: a model calibrated on these frames, or a regression on them alone."""
     if motion is not None:
         model = MotionModel.load(motion)
         if model.knows(subject.name, subject.meta):
             say(f"warning: {motion} was trained on {subject.name}, too; do not report this person's lips as an unseen one's")
-        return model.calibrate(hear_subject(subject, model.hears()), np.array(rows), expression)
+        return model.calibrate(hear_subject(subject, model.hears()), rows, expression)
     basis = embedded_head().landmark_basis()[2]
-    return RidgeMotion.fit(audio, expression, basis[:, 48:, :2].reshape(len(basis), -1))
+    heard = hear_subject(subject, RidgeMotion.names)
+    return RidgeMotion.fit(heard, rows, expression, basis[:, 48:, :2].reshape(len(basis), -1))
 
 
 def imported_rows(subject: Subject, rows: Sequence[int] | np.ndarray) -> np.ndarray:

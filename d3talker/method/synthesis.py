@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -91,7 +90,7 @@ class TrainedTalker:
         heard = imported_rows(subject, rows) if s.motion_source == "imported" else None
         lips = self._imported(subject)[rows] if heard is not None else None
         if s.motion_source == "predicted":
-            lips = self._spoken(audio, partial(hear_subject, subject))[rows]
+            lips = self._spoken(hear_subject(subject, self.motion.names))[rows]
         oracle = subject.expression()[rows] if s.motion_source == "tracked" or s.eyes == "video" else None
         filmed = subject.action_units()[rows] if s.eyes == "video" else None
         return self._drive(subject, audio[rows], lips, heard, oracle, filmed)
@@ -104,7 +103,7 @@ class TrainedTalker:
             raise UserError("a foreign sound has no motion or eyes of its own; use motion-source predicted and eyes loop")
         own = AudioStatistics.of(features[:, OWN]) if len(features) >= SHORTEST_OWN else self.statistics
         audio = own.apply(features)
-        return self._drive(subject, audio, self._spoken(audio, partial(hear, sound, frames=len(features))))
+        return self._drive(subject, audio, self._spoken(hear(sound, self.motion.names, len(features))))
 
     def _drive(
         self, subject: Subject, audio: np.ndarray, lips: np.ndarray | None, heard: np.ndarray | None = None,
@@ -121,11 +120,9 @@ class TrainedTalker:
             expression[:, upper] = self._brows(len(audio)) if oracle is None else oracle[:, upper]
         return drive(subject.identity(), expression, audio, eyes, s, self.device, heard)
 
-    def _spoken(self, audio: np.ndarray, heard: Callable[[tuple[str, ...]], Heard]) -> np.ndarray:
-        """Expression [T, E] by a whole sound, in the speaker's amplitude: by its normalised features [T, 16, C], or heard."""
-        motion = self.motion
-        found = motion.predict(audio) if isinstance(motion, RidgeMotion) else motion.predict(heard(motion.names))
-        return self._amplified(found)
+    def _spoken(self, heard: Heard) -> np.ndarray:
+        """Expression [T, E] by a whole sound, in the speaker's amplitude."""
+        return self._amplified(self.motion.predict(heard))
 
     def _imported(self, subject: Subject) -> np.ndarray:
         """Expression [T, E] of all frames by imported coefficients, in the speaker's amplitude."""

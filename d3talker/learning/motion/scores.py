@@ -16,7 +16,7 @@ from d3talker.people.media.video import FPS
 from d3talker.people.motion.audio_to_motion import RidgeMotion
 from d3talker.people.motion.hearing import hear_subject
 from d3talker.people.motion.lips import lip_basis, opening
-from d3talker.people.motion.model import MotionModel
+from d3talker.people.motion.model import CalibratedMotion, MotionModel
 from d3talker.people.subject.layout import Subject
 
 Score = Mapping[str, float | None]
@@ -79,21 +79,18 @@ def by_budget(motion: Path | None, subject: Subject, budgets: Sequence[float]) -
     train, test = (np.array([frame.aud_id for frame in subject.frames(split)]) for split in ("train", "val"))
     expression = subject.expression()
     found: dict[str, Score] = {}
-    heard = None if model is None else hear_subject(subject, model.hears())
-    features = subject.features() if model is None else None
+    heard = hear_subject(subject, RidgeMotion.names if model is None else model.hears())
     for seconds in budgets:
         rows = train[:round(seconds * FPS)]
         if len(rows) < round(seconds * FPS) or (model is None and not len(rows)):
             found[f"{seconds:g}"] = dict.fromkeys(NAMES)
             continue
-        if features is not None:
-            own = AudioStatistics.of(features[rows])
-            lips = lip_basis(embedded_head())
-            predicted = RidgeMotion.fit(own.apply(features[rows]), expression[rows], lips).predict(own.apply(features[test]))
+        predictor: MotionModel | CalibratedMotion | RidgeMotion
+        if model is None:
+            predictor = RidgeMotion.fit(heard, rows, expression[rows], lip_basis(embedded_head()))
         else:
-            assert model is not None and heard is not None
             predictor = model.calibrate(heard, rows, expression[rows]) if len(rows) else model
-            predicted = predictor.predict(heard)[test]
+        predicted = predictor.predict(heard)[test]
         found[f"{seconds:g}"] = score([predicted], [expression[test]])
     return found
 
