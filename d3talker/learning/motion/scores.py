@@ -10,7 +10,6 @@ import torch
 from scipy.ndimage import minimum_filter1d
 
 from d3talker.learning.motion.data import Speaker
-from d3talker.people.audio.statistics import AudioStatistics
 from d3talker.people.head.embedded import embedded_head
 from d3talker.people.media.video import FPS
 from d3talker.people.motion.audio_to_motion import RidgeMotion

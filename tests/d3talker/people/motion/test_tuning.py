@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from d3talker.people.motion import tuning
-from d3talker.people.motion.tuning import fine_tuned
 from d3talker.people.motion.model import MotionModel
 from d3talker.people.motion.options import NetworkConfig
 from d3talker.people.motion.temporal import MotionNetwork
+from d3talker.people.motion.tuning import fine_tuned
 
 OPENING = np.array([1.0, 0.0])
 CLIPS = Path(__file__).parents[4] / "docs" / "motion-prior-clips.json"
