@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "pretrain": ("baselines.commands", "PretrainCommand", "train what all identities share, on several subjects"),
     "adapt": ("baselines.commands", "AdaptCommand", "train one subject on a few seconds of its video"),
     "render": ("baselines.commands", "RenderCommand", "render a trained subject from its own or any other sound"),
+    "speak": ("eval.speak", "SpeakConfig", "from a video and a sound to a talking video, in one line"),
     "export": ("d3talker.export.command", "ExportConfig", "write a trained head as .ply, cameras, mesh and video"),
     "bench": ("eval.bench", "BenchConfig", "train, render and score; fill a results folder"),
     "evaluate": ("eval.evaluate", "EvaluateConfig", "score a predictions folder or a video"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
@@ -62,6 +64,48 @@ class Bar:
             _shown.clear()
         else:
             self._rich.remove_task(self._task)
+
+
+class Whole:
+    """A long way in phases (title, seconds that it should take): a bar of the whole with the time left, one line a phase.
+
+    The bar runs with the clock up to the end of the present phase's share, and jumps there when the phase ends earlier.
+    """
+
+    def __init__(self, phases: Sequence[tuple[str, float]]) -> None:
+        self.phases, self._at, self._end = list(phases), 0, 0.0
+        self._bar = Bar("the whole, s", max(round(sum(seconds for _, seconds in phases)), 1))
+        self._stop, self._lock = threading.Event(), threading.Lock()
+
+    def __enter__(self) -> Whole:
+        self._bar.__enter__()
+        self._clock = threading.Thread(target=self._tick, daemon=True)
+        self._clock.start()
+        return self
+
+    def _tick(self) -> None:
+        while not self._stop.wait(1):
+            self._move(min(self._bar.done + 1, round(self._end)))
+
+    def _move(self, seconds: int) -> None:
+        with self._lock:
+            if seconds > self._bar.done:
+                self._bar.step(seconds - self._bar.done)
+
+    @contextmanager
+    def phase(self) -> Iterator[None]:
+        """The next phase."""
+        title, seconds = self.phases[self._at]
+        self._at += 1
+        say(f"{self._at} of {len(self.phases)}: {title}")
+        self._end += seconds
+        yield
+        self._move(round(self._end))
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._clock.join()
+        self._bar.__exit__()
 
 
 def track(items: Iterable[T], title: str, total: int | None = None) -> Iterator[T]:

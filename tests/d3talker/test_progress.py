@@ -51,3 +51,16 @@ def test_plain_lines_without_a_terminal(monkeypatch, capsys):
     with Bar("jobs", 2) as bar:
         bar.step(status="3 min left")
     assert capsys.readouterr().err == "jobs: 1/2 3 min left\n"
+
+
+def test_a_whole_of_phases_counts_them_and_ends_full(capsys) -> None:
+    from d3talker.progress import Whole
+
+    whole = Whole([("first", 2.0), ("second", 0.0), ("third", 1.4)])
+    with whole:
+        for _ in range(3):
+            with whole.phase():
+                pass
+        assert whole._bar.done == whole._bar.total == 3
+    said = capsys.readouterr().err
+    assert [line for line in said.splitlines() if " of 3: " in line] == ["1 of 3: first", "2 of 3: second", "3 of 3: third"]
