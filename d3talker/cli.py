@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "adapt": ("baselines.commands", "AdaptCommand", "train one subject on a few seconds of its video"),
     "render": ("baselines.commands", "RenderCommand", "render a trained subject from its own or any other sound"),
     "speak": ("eval.speak", "SpeakConfig", "from a video and a sound to a talking video, in one line"),
+    "view": ("d3talker.view.command", "ViewConfig", "look into a trained head, or at a subject's tracking, in the browser"),
     "export": ("d3talker.export.command", "ExportConfig", "write a trained head as .ply, cameras, mesh and video"),
     "bench": ("eval.bench", "BenchConfig", "train, render and score; fill a results folder"),
     "evaluate": ("eval.evaluate", "EvaluateConfig", "score a predictions folder or a video"),

@@ -26,6 +26,7 @@ FOLDERS = {  # folder of d3talker -> those of its folders that it may know, besi
     "learning": {"people", "graphics", "learning"},
     "method": {"people", "graphics", "learning", "method"},
     "export": {"people", "graphics", "learning", "method", "export"},
+    "view": {"people", "graphics", "learning", "method", "export", "view"},
 }
 COMPOSE = {"d3talker.cli", "d3talker.doctor"}  # at the top of d3talker, and they know all of it
 OURS = {*MAY_IMPORT, "tests", "benchmarks"}

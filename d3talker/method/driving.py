@@ -70,10 +70,10 @@ def drive(
             f"{len(model.expression_names)}; run d3talker prepare again"
         )
     if heard is not None and (bfm := imported_face()) is not None:
-        images = _differences(bfm, np.zeros(len(bfm.identity_names)), heard, config)
+        images = pncc_signal(bfm, np.zeros(len(bfm.identity_names)), heard, config)
     else:
         shown = expression * ~upper_face(model.expression_names) if config.pncc_motion == "lips" else expression
-        images = _differences(model, identity, shown, config)
+        images = pncc_signal(model, identity, shown, config)
     units = np.concatenate([eyes[:, :-1] / 5, eyes[:, -1:] / BLINK_MAX], 1)  # OpenFace intensities run from 0 to 5
     return Drive(
         torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(device),
@@ -82,7 +82,7 @@ def drive(
     )
 
 
-def _differences(face: FaceModel, identity: np.ndarray, expression: np.ndarray, config: SignalConfig) -> np.ndarray:
+def pncc_signal(face: FaceModel, identity: np.ndarray, expression: np.ndarray, config: SignalConfig) -> np.ndarray:
     """PNCC minus canonical PNCC, times its gain, [T, S, S, 3] (eq. 3)."""
     size = config.pncc_size
     return (pncc(face, identity, expression, size) - canonical(face, identity, size)) * config.pncc_gain

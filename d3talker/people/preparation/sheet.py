@@ -36,7 +36,7 @@ def write_sheet(subject: Subject, path: Path, count: int = FRAMES) -> None:
     frames = subject.frames("train") + subject.frames("val")
     picked = [frames[i] for i in np.unique(np.linspace(0, len(frames) - 1, count).round().astype(int))]
     lost = set(subject.meta.get("lost_frames", []))
-    tiles = [_tile(subject, frame, frame.img_id in lost) for frame in picked]
+    tiles = [tile(subject, frame, lost=frame.img_id in lost) for frame in picked]
     columns = min(COLUMNS, len(tiles))
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
     rows = [np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)]
@@ -44,21 +44,24 @@ def write_sheet(subject: Subject, path: Path, count: int = FRAMES) -> None:
         write_image(temporary, np.vstack(rows))
 
 
-def _tile(subject: Subject, frame: Frame, lost: bool) -> np.ndarray:
-    """One frame, [SIDE, SIDE * W / H, 3]."""
+def tile(
+    subject: Subject, frame: Frame, side: int = SIDE, *, masks: bool = True, mesh: bool = True, landmarks: bool = True,
+    lost: bool = False,
+) -> np.ndarray:
+    """One frame, uint8 [side, side * W / H, 3], with what is asked for and there."""
     picture = subject.gt(frame.img_id)
-    scale = SIDE / picture.shape[0]
-    size = (round(picture.shape[1] * scale), SIDE)
-    tile = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR).astype(np.float32)
+    scale = side / picture.shape[0]
+    size = (round(picture.shape[1] * scale), side)
+    shown = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR).astype(np.float32)
     layout = subject.layout
-    if layout.image("parsing", frame.img_id, ".png").exists():
+    if masks and layout.image("parsing", frame.img_id, ".png").exists():
         colours = np.array([TINTS[label] for label in Label], np.float32)[subject.labels(frame.img_id)]
-        tile += TINT * (cv2.resize(colours, size, interpolation=cv2.INTER_NEAREST) - tile)
-    out = np.ascontiguousarray(tile.round().astype(np.uint8))
-    if layout.expression.exists() and layout.identity.exists():
+        shown += TINT * (cv2.resize(colours, size, interpolation=cv2.INTER_NEAREST) - shown)
+    out = np.ascontiguousarray(shown.round().astype(np.uint8))
+    if mesh and layout.expression.exists() and layout.identity.exists():
         wired = _wired(out.copy(), subject, frame, embedded_head(), scale)
         out = np.asarray(cv2.addWeighted(out, 1 - WIRE, wired, WIRE, 0), np.uint8)
-    if layout.image("ori_imgs", frame.img_id, ".lms").exists():
+    if landmarks and layout.image("ori_imgs", frame.img_id, ".lms").exists():
         for x, y in (subject.landmarks([frame.img_id])[0] + 0.5) * scale - 0.5:
             cv2.circle(out, (round(x), round(y)), 1, POINT_COLOUR, -1, cv2.LINE_AA)
     text = f"{frame.img_id}{' face lost' if lost else ''}"
