@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import tyro
 
@@ -15,9 +15,6 @@ from d3talker.method.config import PAPER, Config, Preset, preset_default
 from d3talker.people.media.video import FPS
 from d3talker.people.motion.options import PRIOR, motion_model
 from d3talker.progress import say
-
-if TYPE_CHECKING:
-    from d3talker.people.subject.layout import Subject
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,7 @@ class PretrainCommand:
     def run(self) -> None:
         """Train."""
         from d3talker.method.pretrain import pretrain
+        from d3talker.people.subject.checks import say_notes
         from d3talker.people.subject.layout import Subject
 
         subjects = [Subject(p) for p in self.subjects]
@@ -88,6 +86,7 @@ class AdaptCommand:
     def run(self) -> None:
         """Train."""
         from d3talker.method.adapt import train_identity
+        from d3talker.people.subject.checks import say_notes
         from d3talker.people.subject.layout import Subject
 
         subject = Subject(self.subject)
@@ -122,23 +121,17 @@ class RenderCommand:
         from d3talker.export.video import write_video
         from d3talker.method.synthesis import TrainedTalker, render
         from d3talker.people.media.predictions import Predictions
+        from d3talker.people.subject.checks import say_notes
         from d3talker.people.subject.layout import Subject
 
         trained, subject = TrainedTalker(self.run_folder, self.device), Subject(self.subject)
+        trained.check_subject(subject)
         say_notes(subject)
         frames = subject.frames("val")
         render(trained, subject, frames, self.audio, self.out, [])
         made, video = Predictions(self.out), self.out / "look.mp4"
         write_video(made, video)
         say(f"{made.manifest.frames} frames in {self.out}, to look at: {video}")
-
-
-def say_notes(subject: Subject) -> None:
-    """Check a folder before any work and print what was mended.  Raises UserError for one that cannot serve."""
-    from d3talker.people.subject.checks import check
-
-    for note in check(subject):
-        say(f"note: {subject.root}: {note}")
 
 
 def run(command: PretrainCommand | AdaptCommand | RenderCommand) -> int:

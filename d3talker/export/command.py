@@ -55,9 +55,9 @@ class ExportConfig:
 
 def run(config: ExportConfig) -> int:
     """Write the folder; returns 0.  Raises UserError for a folder that holds something else, and for parts that need a subject."""
-    from baselines.commands import say_notes
     from d3talker.method.synthesis import TrainedTalker
     from d3talker.people.media.mark import mark_now
+    from d3talker.people.subject.checks import say_notes
     from d3talker.people.subject.layout import Subject
 
     if config.every < 1:
@@ -75,6 +75,7 @@ def run(config: ExportConfig) -> int:
             facts["files"] |= _static(folder, trained, config.format, comment)
         if config.subject is not None and set(parts) - {"gaussians"}:
             subject = Subject(config.subject)
+            trained.check_subject(subject)
             say_notes(subject)
             facts["files"] |= _moving(folder, trained, subject, config, parts, comment)
         write_json(folder / MARKER, facts)

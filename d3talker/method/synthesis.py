@@ -53,6 +53,7 @@ class TrainedTalker:
         self.config: Config = replace(from_dict(Config, state["config"]), device=config_device)
         self.device = device_of(self.config)
         self.seconds: float = state["seconds"]
+        self.run, self.data = run, state["job"].get("data")
         signals: dict[str, Any] = state["signals"]
         self.statistics = AudioStatistics(**signals["statistics"])
         self.talker = _empty_talker(self.config, len(self.statistics.mean))
@@ -78,6 +79,13 @@ class TrainedTalker:
             self.notes.append(f"Facial motion: {STANDS_IN}.")
         self.anchors = {region: self.talker.anchors(region) for region in REGIONS}
         self._posed, self._refined, self._looked = Replayed(self._pose), Replayed(self._refine), False
+
+    def check_subject(self, subject: Subject) -> None:
+        """Raises UserError when this was trained on other data than the folder holds: one head would wear another's body."""
+        if self.data is not None and self.data != subject.data_hash:
+            raise UserError(
+                f"{self.run} was trained on other data than {subject.root} holds; give the folder it was trained on, or train anew"
+            )
 
     def drive(self, subject: Subject, frames: Sequence[Frame]) -> Drive:
         """Signals of `frames` of a subject: from its sound alone, unless the configuration names an oracle (paper 3.2)."""

@@ -119,12 +119,13 @@ class HeadView:
 @contextmanager
 def head_view(viser: Any, config: ViewConfig) -> Iterator[tuple[str, HeadView]]:
     """The address of the page, and the view behind it.  Raises UserError as loading the training and its subject do."""
-    from baselines.commands import say_notes
+    from d3talker.people.subject.checks import say_notes
 
     assert config.subject is not None
     subject = Subject(config.subject)
     say_notes(subject)
     trained = TrainedTalker(config.path, config.device)
+    trained.check_subject(subject)
     shot = driven(trained, subject, subject.frames("val"), config.audio)
     view = HeadView(viser, Speaking(trained, subject, shot), config.host, config.port and config.port + 1)
     try:

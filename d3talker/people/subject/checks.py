@@ -16,6 +16,7 @@ from d3talker.people.media.soundtrack import sound_seconds
 from d3talker.people.subject.action_units import FEW_ROWS, read_action_units
 from d3talker.people.subject.image_header import image_size
 from d3talker.people.subject.layout import FEATURES, Frame, Subject
+from d3talker.progress import say
 
 SHORT_SOUND = 0.5  # seconds that may be silence at the end
 ROUGH_TURN = 0.02  # a rotation's rows are this near to orthonormal
@@ -39,6 +40,12 @@ def check(subject: Subject, training: bool = True) -> list[str]:
         more = len(found.faults) - 1
         raise UserError(found.faults[0] + (f" (and {more} more: d3talker inspect {subject.root})" if more else ""))
     return found.notes
+
+
+def say_notes(subject: Subject) -> None:
+    """Check a folder before any work and print what was mended.  Raises UserError for one that cannot serve."""
+    for note in check(subject):
+        say(f"note: {subject.root}: {note}")
 
 
 def examine(subject: Subject, training: bool = True) -> Findings:
