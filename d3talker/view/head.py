@@ -13,7 +13,7 @@ import torch
 from d3talker.graphics.options import REGIONS
 from d3talker.method.synthesis import TrainedTalker, driven
 from d3talker.people.subject.layout import Subject
-from d3talker.view.command import ViewConfig
+from d3talker.view.options import ViewConfig
 from d3talker.view.page import Page, serve_page
 from d3talker.view.scene import drawable, look_from, pose, start
 from d3talker.view.state import Controls, Speaking

@@ -26,7 +26,8 @@ def start(viser: Any, host: str, port: int, label: str) -> Any:
                 raise UserError(f"port {port} of {host} cannot be used ({error.strerror}); give another --port") from None
     server = viser.ViserServer(host=host, port=port, label=label, verbose=False)
     server.scene.set_up_direction("+y")
-    server.gui.configure_theme(control_layout="fixed", control_width="small", show_logo=False)
+    server.gui.configure_theme(control_width="small", show_logo=False)
+    server.gui.main_panel.dock_right()
     return server
 
 

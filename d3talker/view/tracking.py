@@ -12,7 +12,7 @@ import numpy as np
 from d3talker.people.head.embedded import embedded_head
 from d3talker.people.preparation.sheet import tile
 from d3talker.people.subject.layout import Subject
-from d3talker.view.command import ViewConfig
+from d3talker.view.options import ViewConfig
 from d3talker.view.scene import look_from, pose, start
 
 PATH_CAMERAS = 60  # shown of the whole clip

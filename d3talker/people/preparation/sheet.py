@@ -32,7 +32,7 @@ def write_sheet(subject: Subject, path: Path, count: int = FRAMES) -> None:
     Raises UserError for another suffix, and for pictures that cannot be read.
     """
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise UserError(f"--sheet {path} is neither .png nor .jpg; name a picture")
+        raise UserError(f"the sheet {path} is neither .png nor .jpg; name a picture")
     frames = subject.frames("train") + subject.frames("val")
     picked = [frames[i] for i in np.unique(np.linspace(0, len(frames) - 1, count).round().astype(int))]
     lost = set(subject.meta.get("lost_frames", []))

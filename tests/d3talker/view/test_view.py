@@ -23,13 +23,17 @@ from d3talker.graphics.options import REGIONS
 from d3talker.method.adapt import train_identity
 from d3talker.method.synthesis import TrainedTalker, driven
 from d3talker.people.subject.layout import Subject
-from d3talker.view.command import ViewConfig, open_view
+from d3talker.view.command import open_view
+from d3talker.view.options import ViewConfig
 from d3talker.view.scene import pose
 from d3talker.view.state import Controls, Speaking
 
 from ..method.test_adapt import TINY
 
-DRAWS = (*(flag for flag in FLAGS if flag != "--disable-gpu"), "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+DRAWS = (  # WebGL in software, and the loopback alone
+    *(flag for flag in FLAGS if not flag.startswith(("--disable-gpu", "--host-resolver-rules"))), "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +128,8 @@ def test_a_head_is_drawn_and_moves_with_its_sound(trained: Path, person: Path, b
             assert time.monotonic() < end
             time.sleep(0.5)
         assert head.std(axis=(0, 1)).max() > 8
+        asked = [text for text in browser.problems if text.startswith("asks for") and "//127.0.0.1:" not in text]
+        assert asked == []  # nothing is fetched from elsewhere
 
 
 def test_a_subjects_tracking_is_drawn(person: Path, browser: Browser) -> None:
