@@ -12,15 +12,15 @@ import pytest
 import torch
 from workload import camera
 
-from baselines.trained.dfrf import options as dfrf_options
-from baselines.trained.er_nerf import options as er_options
-from baselines.trained.rad_nerf import options as rad_options
+from baselines.trained.dfrf.method import DFRF
+from baselines.trained.er_nerf.method import ERNeRF
+from baselines.trained.rad_nerf.method import RADNeRF
 from d3talker.graphics.encoding.grid import GridEncoder
 from d3talker.graphics.volume import OccupancyGrid, camera_rays, composite, march, pixel_grid
 
 SETTLED = 320  # steps after which the occupancy grid holds about the head
 EVERY = 16  # steps of a round, one of which updates the grid
-TARGETS = {"er-nerf": (0.9, 0.9), "rad-nerf": (1.1, 1.0), "dfrf": (4.5, 30.0)}  # in M: a step, a 128x128 frame (issue 18)
+TARGETS = {ERNeRF: (0.9, 0.9), RADNeRF: (1.1, 1.0), DFRF: (4.5, 30.0)}  # in M: a step, a 128x128 frame (issue 18)
 
 
 def head_grid() -> OccupancyGrid:
@@ -75,27 +75,25 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_subject(tmp_path_factory.mktemp("volume") / "person", seed=3, seconds=4.0, size=128)
 
 
-def trained(name: str, folder: Path, out: Path):
+def trained(method, folder: Path, out: Path):
     """A method after SETTLED steps: its loop, and what renders test frames."""
-    from baselines.registry import Registry
     from d3talker.people.subject.layout import Subject
 
     subject = Subject(folder)
-    options = {"er-nerf": er_options, "rad-nerf": rad_options, "dfrf": dfrf_options}[name].MINI
-    steps = {"tune": SETTLED} if name == "dfrf" else {"head": SETTLED, "lips": 1}
+    options = method.presets["mini"]
+    steps = {"tune": SETTLED} if isinstance(method, DFRF) else {"head": SETTLED, "lips": 1}
     options = replace(options, schedule=replace(options.schedule, **steps))
-    method = Registry().adapter(name).train
     loop = method.loop(options, subject, subject.frames("train"), out, 0)
     loop.run()
     loop.stage, loop.step = loop.stages[0], 0
     return subject, loop, method.load(out, device="cpu")
 
 
-@pytest.mark.parametrize("name", TARGETS)
-def test_method(compare, benchmark, person, tmp_path, name):
+@pytest.mark.parametrize("kind", TARGETS)
+def test_method(compare, benchmark, person, tmp_path, kind):
     """EVERY training steps, then one frame and the memory of a 512x512 one; both ratios stand in the extra information."""
-    subject, loop, made = trained(name, person, tmp_path)
-    step_target, frame_target = TARGETS[name]
+    subject, loop, made = trained(kind(), person, tmp_path)
+    step_target, frame_target = TARGETS[kind]
 
     def steps() -> None:
         for _ in range(EVERY):
