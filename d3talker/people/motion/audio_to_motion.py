@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from d3talker.errors import UserError
 from d3talker.people.audio.features import windows
 from d3talker.people.motion.hearing import Heard
 
@@ -78,7 +79,9 @@ class RidgeMotion:
     names = ("mel",)  # what it hears
 
     def predict(self, heard: Heard) -> np.ndarray:
-        """A whole sound -> expression coefficients [T, E], float32."""
+        """A whole sound -> expression coefficients [T, E], float32.  Raises UserError for a fit of an earlier version."""
+        if heard["mel"].shape[-1] != len(self.basis):
+            raise UserError("its motion was fitted by an earlier d3talker; train it again")
         return self.regression.predict(_reduce(_windows(heard), self.basis))
 
     @classmethod

@@ -88,6 +88,8 @@ def test_predictors_survive_a_checkpoint(trained, tmp_path):
     checkpoint.save(tmp_path / "m.safetensors", {"motion": calibrated.state()})
     again = motion_from_state(checkpoint.load(tmp_path / "m.safetensors")["motion"])
     np.testing.assert_allclose(again.predict(one.heard), calibrated.predict(one.heard), atol=1e-6)
+    with pytest.raises(UserError, match="earlier"):
+        motion_from_state({name: value for name, value in calibrated.state().items() if name != "tuned"})
     ridge = RidgeMotion.fit({"mel": np.zeros((20, 2, 8))}, np.arange(20), np.zeros((20, 33)))
     assert isinstance(motion_from_state(ridge.state()), RidgeMotion)
 

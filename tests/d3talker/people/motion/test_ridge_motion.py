@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
+from d3talker.errors import UserError
 from d3talker.people.motion.audio_to_motion import RidgeMotion
 
 ROWS = np.arange(200)
@@ -50,6 +51,12 @@ def test_main_lip_motions_carry_the_rest_along_and_stay_among_seen_faces(clip) -
     assert np.corrcoef(predicted[:, 0], whole[200:, 0])[0, 1] > 0.97
     np.testing.assert_allclose(predicted[:, 1], 2 * predicted[:, 0] + 1, atol=0.05)
     assert predicted[:, 2:].std() < 0.3
+
+
+def test_a_fit_to_other_features_is_one_sentence(clip) -> None:
+    fitted = RidgeMotion.fit(clip[0], ROWS, clip[1][:200])
+    with pytest.raises(UserError, match="earlier"):
+        fitted.predict({"mel": clip[0]["mel"][..., :8]})
 
 
 def test_a_quieter_sound_moves_the_lips_as_far(clip) -> None:
