@@ -1,4 +1,4 @@
-"""What a method can do for us: locate a finished run's outputs, collect them, run; each is there or says why not."""
+"""What a method can do for us: locate a finished run's outputs, collect them, run, train; each is there or says why not."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Literal
 
 from baselines.recipe import Recipe
 from baselines.spec import TorsoMode
+from d3talker.learning.contract import Method
 
 if TYPE_CHECKING:  # both import OpenCV and PyAV
     from d3talker.people.subject.layout import Frame, Subject
 
 Setting = Literal["self", "cross"]
-Ability = Literal["locate", "collect", "run"]
-ABILITIES: tuple[Ability, ...] = ("locate", "collect", "run")
+Ability = Literal["locate", "collect", "run", "train"]
+ABILITIES: tuple[Ability, ...] = ("locate", "collect", "run", "train")
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,19 @@ Predict = Callable[["Subject", Sequence["Frame"], Sequence["Frame"], Path], None
 
 @dataclass(frozen=True)
 class Adapter:
-    """A method's abilities as data.  `locate` None means: the spec's pattern `outputs` is enough."""
+    """A method's abilities as data.  `locate` None means: the spec's pattern `outputs` is enough.
+
+    train: the method as it is trained here, timed and resumed like all others.
+    """
 
     locate: Locate | Skip | None = None
     run: Recipe | Predict | Skip = Skip("no recipe; run its code yourself and use: d3talker import")
+    train: Method | Skip = Skip("not implemented here")
 
     def can(self, ability: Ability) -> Supported | Skip:
         """Whether the method has an ability."""
+        if ability == "train":
+            return self.train if isinstance(self.train, Skip) else Supported("trained here")
         if ability == "run":
             if isinstance(self.run, Skip):
                 return self.run

@@ -1,103 +1,112 @@
-"""`d3talker pretrain`, `adapt` and `render`: the two training stages and the renderer by hand, outside a benchmark."""
+"""`d3talker pretrain`, `adapt` and `render`: training and rendering by hand, outside a benchmark, of any method trained here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import tyro
 
+from baselines.choosing import chosen
+from baselines.registry import DEFAULT, trained_here
 from d3talker.errors import UserError
-from d3talker.method.ablations import ablated
-from d3talker.method.config import PAPER, Config, Preset, preset_default
+from d3talker.learning.contract import Preset
 from d3talker.people.media.video import FPS
 from d3talker.people.motion.options import PRIOR, motion_model
 from d3talker.progress import say
 
+O = TypeVar("O")  # noqa: E741  the options of the method
+
 
 @dataclass(frozen=True)
-class PretrainCommand:
-    """Pre-train the General Field on several identities; run again to go on where it stopped."""
+class PretrainCommand(Generic[O]):
+    """Train what all identities share, on several of them; run again to go on where it stopped."""
 
     subjects: tuple[Path, ...]
     """Subject folders; none of them may be a test subject."""
     out: Path
     """Folder for checkpoint and log."""
+    method: str = DEFAULT
+    """What is pre-trained: a method of `d3talker methods` that is trained here."""
     preset: Preset = "paper"
     """mini: 128x128 on a CPU. paper: the published schedule, CUDA."""
     ablation: str = "full"
-    """Row of the paper's Table 4, by name."""
+    """Row of the method's ablation study (the paper's Table 4), by name."""
     seed: int = 0
     """Random seed."""
-    model: Config = field(default_factory=lambda: PAPER)
-    """Every option of the model, over the preset's."""
+    model: O = None  # type: ignore[assignment]
+    """Every option of the method, over the preset's."""
 
     @classmethod
-    def defaults(cls, args: Sequence[str]) -> PretrainCommand:
-        """The defaults that the preset named in `args` brings."""
-        preset, model = preset_default(args, cls.preset)
+    def defaults(cls, args: Sequence[str]) -> PretrainCommand[Any]:
+        """The defaults that the method and the preset named in `args` bring."""
+        preset, model = chosen(args, "--method", [cls.method], cls.preset)
         return cls(subjects=tyro.MISSING, out=tyro.MISSING, preset=preset, model=model)
 
     def run(self) -> None:
         """Train."""
-        from d3talker.method.pretrain import pretrain
         from d3talker.people.subject.checks import say_notes
         from d3talker.people.subject.layout import Subject
 
-        subjects = [Subject(p) for p in self.subjects]
+        method, subjects = trained_here(self.method), [Subject(p) for p in self.subjects]
+        if not method.pretrains:
+            raise UserError(f"'{self.method}' has no pre-training; adapt it as it is")
         for subject in subjects:
             say_notes(subject)
-        seconds, before = pretrain(ablated(self.model, self.ablation), subjects, self.out, self.seed)
+        seconds, before = method.pretrain(method.ablated(self.model, self.ablation), subjects, self.out, self.seed)
         say(f"{self.out}: pre-trained in {seconds:.0f} s of steps{' before' if before else ''}")
 
 
 @dataclass(frozen=True)
-class AdaptCommand:
+class AdaptCommand(Generic[O]):
     """Train one subject on the first seconds of its train split; run again to go on where it stopped."""
 
     subject: Path
     """Subject folder."""
     out: Path
     """Folder for checkpoint and log."""
+    method: str = DEFAULT
+    """What is trained: a method of `d3talker methods` that is trained here."""
     budget: float = 10
     """Seconds of training video: the first ones of the train split."""
     general: Path | None = None
-    """Folder of a finished pre-training; without it everything is learnt from this subject."""
+    """Folder of a finished pre-training of the same method; without it everything is learnt from this subject."""
     motion: str = PRIOR
     """What predicts motion from sound: prior (comes with d3talker, calibrated on these frames), none (these frames alone), or the
-    folder of a finished `d3talker motion train`."""
+    folder of a finished `d3talker motion train`; a method that hears the sound alone leaves it out."""
     preset: Preset = "paper"
     """mini: 128x128 on a CPU. paper: the published schedule, CUDA."""
     ablation: str = "full"
-    """Row of the paper's Table 4, by name."""
+    """Row of the method's ablation study (the paper's Table 4), by name."""
     seed: int = 0
     """Random seed."""
-    model: Config = field(default_factory=lambda: PAPER)
-    """Every option of the model, over the preset's."""
+    model: O = None  # type: ignore[assignment]
+    """Every option of the method, over the preset's."""
 
     @classmethod
-    def defaults(cls, args: Sequence[str]) -> AdaptCommand:
-        """The defaults that the preset named in `args` brings."""
-        preset, model = preset_default(args, cls.preset)
+    def defaults(cls, args: Sequence[str]) -> AdaptCommand[Any]:
+        """The defaults that the method and the preset named in `args` bring."""
+        preset, model = chosen(args, "--method", [cls.method], cls.preset)
         return cls(subject=tyro.MISSING, out=tyro.MISSING, preset=preset, model=model)
 
     def run(self) -> None:
         """Train."""
-        from d3talker.method.adapt import train_identity
         from d3talker.people.subject.checks import say_notes
         from d3talker.people.subject.layout import Subject
 
-        subject = Subject(self.subject)
+        method, subject = trained_here(self.method), Subject(self.subject)
+        if self.general is not None and not method.pretrains:
+            raise UserError(f"'{self.method}' starts from no pre-training; leave out --general")
         say_notes(subject)
         frames = subject.frames("train")
         wanted = round(self.budget * FPS)
         if len(frames) < wanted:
             raise UserError(f"{self.subject} has {len(frames) / FPS:g} s to train on; give a --budget up to that")
-        config = ablated(self.model, self.ablation)
-        motion = motion_model(self.motion)
-        seconds, before = train_identity(config, subject, frames[:wanted], self.out, self.seed, self.general, motion)
+        options = method.ablated(self.model, self.ablation)
+        motion = motion_model(self.motion) if method.hears_motion else None
+        seconds, before = method.train(options, subject, frames[:wanted], self.out, self.seed, self.general, motion)
         say(f"{self.out}: adapted in {seconds:.0f} s of steps{' before' if before else ''}")
 
 
@@ -111,6 +120,8 @@ class RenderCommand:
     """Subject folder it was trained on: poses, torso and background come from its test frames."""
     out: Path
     """Folder for the predictions."""
+    method: str = DEFAULT
+    """What was trained there."""
     audio: Path | None = None
     """Any file with sound; poses then run back and forth for as long as it lasts."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -119,16 +130,16 @@ class RenderCommand:
     def run(self) -> None:
         """Render."""
         from d3talker.export.video import write_video
-        from d3talker.method.synthesis import TrainedTalker, render
+        from d3talker.learning.rendering import render
         from d3talker.people.media.predictions import Predictions
         from d3talker.people.subject.checks import say_notes
         from d3talker.people.subject.layout import Subject
 
-        trained, subject = TrainedTalker(self.run_folder, self.device), Subject(self.subject)
+        method = trained_here(self.method)
+        trained, subject = method.load(self.run_folder, device=self.device), Subject(self.subject)
         trained.check_subject(subject)
         say_notes(subject)
-        frames = subject.frames("val")
-        render(trained, subject, frames, self.audio, self.out, [])
+        render(trained, self.method, subject, subject.frames("val"), self.audio, self.out, method.deviations)
         made, video = Predictions(self.out), self.out / "look.mp4"
         write_video(made, video)
         say(f"{made.manifest.frames} frames in {self.out}, to look at: {video}")

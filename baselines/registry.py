@@ -5,18 +5,21 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
 from baselines import declared
-from baselines.adapter import Adapter
+from baselines.adapter import Adapter, Skip
 from baselines.spec import MethodSpec
 from d3talker.errors import UserError
+from d3talker.learning.contract import Method, Row
 
 GROUP = "d3talker.methods"
+DEFAULT = "d3talker"  # what is trained where no method is named
 TABLE_ORDER = (
     "ground_truth", "rad_nerf", "dfrf", "er_nerf", "gaussiantalker", "talkinggaussian", "instag", "d3_talker",
     "mean_frame", "nearest_pose", "ground_truth_h264",
@@ -61,6 +64,17 @@ class Registry:
         """The adapter of the method called `name`; raises UserError as `get` does."""
         return self._adapters[self.get(name).name]
 
+    def method(self, name: str) -> Method:
+        """The method called `name` as it is trained here; raises UserError as `get` does, and where it cannot be trained."""
+        how = self.adapter(name).train
+        if isinstance(how, Skip):
+            raise UserError(f"'{name}' is not trained here: {how.reason}; choose one of {', '.join(self.trainable())}")
+        return how
+
+    def trainable(self) -> list[str]:
+        """Names of the methods that are trained here, in the order of the tables."""
+        return [name for name, adapter in self._adapters.items() if not isinstance(adapter.train, Skip)]
+
     def _try(self, source: EntryPoint | Path, label: str) -> None:
         try:
             if isinstance(source, Path) and source.suffix == ".json":
@@ -83,6 +97,19 @@ class Registry:
         if spec.name in self._methods:
             raise UserError(f"{label} defines '{spec.name}', which exists already; choose another name")
         self._methods[spec.name], self._adapters[spec.name] = spec, adapter
+
+
+@lru_cache
+def trained_here(name: str) -> Method:
+    """The installed method called `name` as it is trained here; raises UserError as `Registry.method` does."""
+    return Registry().method(name)
+
+
+@lru_cache
+def rows_here(name: str) -> Mapping[str, Row]:
+    """The rows of the installed method called `name`, which is trained here."""
+    trained_here(name)
+    return Registry().get(name).rows
 
 
 def load_file(path: Path) -> ModuleType:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from d3talker.method.ablations import ABLATIONS
+from d3talker.learning.contract import Row
 
 Metric = Literal["psnr", "ssim", "lpips_alex", "lmd", "sync_c", "sync_d", "train_time", "fps"]
 Kind = Literal["NeRF", "3DGS", "floor", "reference", "other"]
@@ -42,6 +42,7 @@ class MethodSpec:
     torso_mode: what stands below its head at test time (protocol 2.7).  lossless: whether its usual output is.
     outputs: where its native output lies, relative to the folder given to `d3talker import`.
     status: what has been verified under our protocol, in one sentence.
+    rows: its settings by name, where it has others than the whole model: an ablation study, extensions.
     """
 
     name: str
@@ -57,6 +58,20 @@ class MethodSpec:
     outputs: str = ""
     status: str = ""
     published: tuple[Published, ...] = field(default=())
+    rows: Mapping[str, Row] = field(default_factory=lambda: {"full": Row("")})
+
+    def row_title(self, name: str) -> str:
+        """The title of a row in the ablation study; a name that no row has stands for itself."""
+        return self.title if name == "full" else self.rows[name].title if name in self.rows else name
+
+    def shown(self, *places: str) -> tuple[str, ...]:
+        """Names of the rows other than "full" that belong to some places of the tables (see Row.shown)."""
+        return tuple(name for name, row in self.rows.items() if name != "full" and row.shown in places)
+
+    @property
+    def retold(self) -> bool:
+        """Whether official code exists, so that what is trained here is a re-implementation and must say so."""
+        return bool(self.commit)
 
 
 def table_1(*values: float | None) -> tuple[Published, ...]:
@@ -83,8 +98,7 @@ def table_3(a: tuple[float, float], b: tuple[float, float]) -> tuple[Published, 
 
 def table_4(**rows: Sequence[float | None]) -> tuple[Published, ...]:
     """Rows of Table 4 in the order of TABLE_4; a row's key is its ablation name with "_" for "-"."""
-    names = {name.replace("-", "_"): name for name in ABLATIONS}
     return tuple(
-        Published(4, metric, value, TABLE_4_BUDGET, ablation=names[row])
+        Published(4, metric, value, TABLE_4_BUDGET, ablation=row.replace("_", "-"))
         for row, values in rows.items() for metric, value in zip(TABLE_4, values, strict=True) if value is not None
     )

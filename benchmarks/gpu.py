@@ -32,9 +32,10 @@ from d3talker.errors import UserError, require
 from d3talker.files import write_json
 from d3talker.graphics.render import toolchain
 from d3talker.learning import graphs
+from d3talker.learning.rendering import back, camera
 from d3talker.method.adapt import CHECKPOINT, train_identity
 from d3talker.method.config import PAPER, Config
-from d3talker.method.synthesis import TrainedTalker, back, camera
+from d3talker.method.synthesis import TrainedTalker
 from d3talker.people.subject.layout import Subject
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -177,12 +178,12 @@ def rendering(subject: Subject, run: Path) -> dict[str, Any]:
 
         def coarse(talker: TrainedTalker = talker, drive: Any = drive, views: Any = views, turn: Any = turn) -> torch.Tensor:
             index = next(turn)
-            return talker.frame(drive, index, *views[index])
+            return talker.coarse(drive, index, *views[index])
 
         result[f"graphs_{name}"] = {
             "coarse_fps": per_second(coarse), "refined_fps": per_second(lambda t=talker, c=coarse: t.refine(c())),
         }
-        pictures[name] = torch.stack([talker.refine(talker.frame(drive, i, *view)) for i, view in enumerate(views)]).cpu()
+        pictures[name] = torch.stack([talker.refine(talker.coarse(drive, i, *view)) for i, view in enumerate(views)]).cpu()
     del os.environ[graphs.ENVIRONMENT]
     truth = torch.stack([torch.from_numpy(subject.gt(frame.img_id)) for frame in test]) / 255
     errors = (pictures["on"] - truth).square().mean((1, 2, 3))

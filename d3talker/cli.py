@@ -72,7 +72,8 @@ def _dispatch(args: list[str]) -> int:
     kind = getattr(module, class_name)
     default = kind.defaults(args[1:]) if hasattr(kind, "defaults") else None
     extra = {} if default is None else {"default": default}
-    config = tyro.cli(kind, prog=f"d3talker {args[0]}", args=args[1:], **extra)
+    form = kind if default is None or not hasattr(kind, "__parameters__") else kind[type(default.model)]  # the method's own options
+    config = tyro.cli(form, prog=f"d3talker {args[0]}", args=args[1:], **extra)
     return int(module.run(config) or 0)
 
 

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import tyro
 
+from baselines.choosing import by_method, chosen, everyone, options_of, preset_options, trained
 from baselines.floors import FLOORS
+from baselines.registry import DEFAULT, trained_here
 from d3talker.errors import UserError
 from d3talker.files import write_json
-from d3talker.method.config import PAPER, Config, Preset, check, preset_default
+from d3talker.learning.contract import Preset
 from d3talker.people.motion.options import PRIOR, motion_model
 from d3talker.progress import say
 from eval.executors import ExecutorConfig, executor
-from eval.jobs import METHOD, Task, units
+from eval.jobs import Task, units
 from eval.offer import provide
 from eval.plan import TABLES, HeardMotion, Plan, Request, Setting, plan
 from eval.protocol import D3_V1
@@ -34,8 +36,11 @@ DEFAULT_METRICS = ("psnr", "ssim", "lpips_alex", "lmd_dlib", "sync_c", "sync_d",
 SHOWN = 40
 
 
+O = TypeVar("O")  # noqa: E741  the options of the methods
+
+
 @dataclass(frozen=True)
-class BenchConfig:
+class BenchConfig(Generic[O]):
     """Train on each subject and budget, render the test frames, score them; run again to go on where it stopped."""
 
     subjects: tuple[Path, ...]
@@ -49,20 +54,22 @@ class BenchConfig:
     budgets: tuple[float, ...] = ()
     """Seconds of training video; by default 10, or what the tables have (5 10 15 20 in Table 2, 20 in Table 4)."""
     ablations: tuple[str, ...] = ()
-    """Rows of Table 4, by name; by default the full model, in Table 4 all fourteen and `rig`, which the other tables show, too."""
+    """Rows of an ablation study, by name; by default the full model, in Table 4 all fourteen and `rig`, which the other tables
+    show, too.  A method without such rows runs whole."""
     settings: tuple[Setting, ...] = ()
     """self: the test clip's own sound; cross: each --audio; by default self, or what the tables have."""
     audio: tuple[str, ...] = ()
     """Driving sounds of the cross setting: FILE, or NAME=FILE (A and B are the paper's)."""
     pretrain: tuple[Path, ...] = ()
-    """Subjects to pre-train on, once for all; none of --subjects.  Without, everything is learnt in adaptation."""
+    """Subjects to pre-train on, once for each method that can; none of --subjects.  Without, everything is learnt in adaptation."""
     motion: str = PRIOR
     """What predicts motion from sound: prior (comes with d3talker, calibrated on each subject's frames), none (those frames alone),
     or the folder of a finished `d3talker motion train` on other people."""
     seeds: int = 1
     """How many times each training is repeated with another seed."""
-    methods: tuple[str, ...] = (METHOD, *FLOORS)
-    """What runs here: our model, the floors that every table shows, plug-ins with a `run` of their own."""
+    methods: tuple[str, ...] = (DEFAULT, *FLOORS)
+    """What runs here: methods that are trained, the floors that every table shows, plug-ins with a `run` of their own; all: all of
+    these."""
     predictions: tuple[str, ...] = ()
     """Predictions of other codes (`d3talker import`, `run`), any depth of folders: SECONDS=FOLDER, for their budget."""
     metrics: tuple[str, ...] = DEFAULT_METRICS
@@ -82,19 +89,32 @@ class BenchConfig:
     """Print the plan with an estimate of time and disk, and stop."""
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
     """Where jobs run."""
-    model: Config = field(default_factory=lambda: PAPER)
-    """Every option of the model, over the preset's."""
+    model: O = None  # type: ignore[assignment]
+    """Every option of the trained method, over the preset's; of several, each under its name: --model.NAME."""
 
     @classmethod
-    def defaults(cls, args: Sequence[str]) -> BenchConfig:
-        """The defaults that the preset named in `args` brings."""
-        preset, model = preset_default(args, cls.preset)
+    def defaults(cls, args: Sequence[str]) -> BenchConfig[Any]:
+        """The defaults that the methods and the preset named in `args` bring."""
+        preset, model = chosen(args, "--methods", cls.methods, cls.preset)
         return cls(subjects=tyro.MISSING, out=tyro.MISSING, preset=preset, model=model)
+
+    def options(self) -> dict[str, Any]:
+        """The options of each trained method.  Raises UserError for options that cannot train, and for different devices."""
+        names = trained(self.methods)
+        model = self.model
+        if model is None:
+            model = options_of(names, {name: preset_options(name, self.preset) for name in names})
+        found = by_method(names, model)
+        for name, options in found.items():
+            trained_here(name).check(options)
+        if len({options.device for options in found.values()}) > 1:
+            raise UserError("the methods have different devices, one benchmark has one; give every --model.NAME.device the same")
+        return found
 
 
 def run(config: BenchConfig) -> int:
     """Returns 0 when every job is done, 1 when some failed."""
-    from d3talker.method.talker import device_of
+    from d3talker.learning.contract import device_named
     from eval.estimate import Clock, Estimator
     from eval.harness import Harness
     from eval.metrics.registry import check_names
@@ -103,9 +123,9 @@ def run(config: BenchConfig) -> int:
     from eval.warm import warm_up
 
     check_names(config.metrics)
-    check(config.model)
-    planned, store = plan(request(config)), Store(config.out)
-    device = device_of(config.model).type
+    options = config.options()
+    planned, store = plan(request(config, options)), Store(config.out)
+    device = device_named(next((one.device for one in options.values()), "auto")).type
     alone = config.executor.kind == "serial" and not config.shared_machine
     harness = Harness(store, ModelStages(D3_V1, device, config.weights), config.metrics, device, alone)
     estimator = Estimator(store, D3_V1, device)
@@ -138,15 +158,16 @@ def check_subjects(planned: Plan) -> None:
             say(f"note: {root}: {note}")
 
 
-def request(config: BenchConfig) -> Request:
+def request(config: BenchConfig, options: Mapping[str, Any]) -> Request:
     """The command line's words as the planner reads them."""
     from d3talker.people.subject.layout import Subject
     from eval.imports import find_imports
 
     sounds = tuple(parse_sound(text) for text in config.audio)
+    others = tuple(name for name in everyone(config.methods) if name not in options)
     return Request(
-        D3_V1, config.model, tuple(Subject(path) for path in config.subjects), parse_tables(config.tables),
-        config.budgets, config.ablations, config.settings, config.methods, config.seeds, sounds,
+        D3_V1, options, tuple(Subject(path) for path in config.subjects), parse_tables(config.tables),
+        config.budgets, config.ablations, config.settings, others, config.seeds, sounds,
         find_imports(config.predictions, config.budgets, sounds), tuple(Subject(path) for path in config.pretrain),
         None if (motion := motion_model(config.motion)) is None else HeardMotion(motion),
     )
@@ -203,8 +224,10 @@ def print_plan(config: BenchConfig, planned: Plan, faults: dict[str, str], estim
     cost = estimator.total(units(open_))
     known = estimator.rates(open_[0].subject.size).known
     trust = "from the records that are there" if {"render_s", "score_s"} <= known else f"a guess for {estimator.device}"
-    if "step_s" not in known and any(task.config for task in open_):
-        trust = f"a guess: {GUESSES[estimator.device].step_s:g} s a step at its usual size on {estimator.device}"
+    untimed = {task.job.method for task in open_ if task.config} - set(estimator.rates(open_[0].subject.size).steps_s)
+    if untimed:
+        step = GUESSES[estimator.device].step_s * max(trained_here(name).pace for name in untimed)
+        trust = f"a guess: {step:g} s a step at its usual size on {estimator.device}"
     say(f"about {duration(cost.seconds)} of work one by one ({trust}), {cost.bytes / 1e9:.2g} GB of disk")
     if config.preset == "paper" and estimator.device == "cpu":
         say("warning: torch sees no GPU here, so every job, on any node, will run on a CPU; start this where a GPU is seen")

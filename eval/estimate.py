@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from statistics import median
 
+from baselines.registry import trained_here
 from d3talker.errors import UserError
-from d3talker.method.config import Config
+from d3talker.options import from_dict
 from d3talker.people.media.predictions import FRAMES
 from eval.jobs import Unit
 from eval.protocol import Protocol
@@ -24,7 +25,10 @@ REFERENCE_PIXELS = {"cpu": 128 * 128, "cuda": 512 * 512}
 
 @dataclass(frozen=True)
 class Rates:
-    """Seconds a step, a rendered and a scored frame; bytes a frame and a training.  known: which were measured."""
+    """Seconds a step, a rendered and a scored frame; bytes a frame and a training.
+
+    known: which were measured.  steps_s: seconds a step of the methods that were; for others step_s is a guess.
+    """
 
     step_s: float
     render_s: float
@@ -32,6 +36,7 @@ class Rates:
     frame_bytes: float
     run_bytes: float
     known: frozenset[str] = frozenset()
+    steps_s: Mapping[str, float] = field(default_factory=dict)
 
 
 # Guesses, for pictures of REFERENCE_PIXELS.  cpu: preset mini on two quiet cores, as measured.  cuda: the paper's 32
@@ -66,8 +71,8 @@ class Estimator:
             start = unit.tasks[0].pretraining
             if start and start.key not in started and not self.store.pretraining(start.key).exists():
                 started.add(start.key)
-                rates, steps = self.rates(start.subjects[0].size), start.config.pretrain
-                cost += Cost((steps.face + steps.mouth) * rates.step_s, rates.run_bytes * len(start.subjects))
+                size, steps = start.subjects[0].size, trained_here(start.method).pretraining_steps(start.config)
+                cost += Cost(steps * self.step_s(size, start.method), self.rates(size).run_bytes * len(start.subjects))
         return cost
 
     def unit(self, unit: Unit) -> Cost:
@@ -75,7 +80,8 @@ class Estimator:
         first, cost = unit.tasks[0], Cost()
         rates = self.rates(first.subject.size)
         if first.config is not None and not self.store.run(first.job).exists():
-            cost += Cost(training_steps(first.config) * rates.step_s, rates.run_bytes)
+            steps = trained_here(first.job.method).steps(first.config)
+            cost += Cost(steps * self.step_s(first.subject.size, first.job.method), rates.run_bytes)
         name = first.subject.name
         if name not in self._frames:
             self._frames[name] = len(self.protocol.test(first.subject))
@@ -93,25 +99,29 @@ class Estimator:
             self._rates[size] = self._measured(size)
         return self._rates[size]
 
+    def step_s(self, size: tuple[int, int], method: str) -> float:
+        """Seconds of a step of a method."""
+        rates = self.rates(size)
+        return rates.steps_s.get(method, rates.step_s * trained_here(method).pace)
+
     def _measured(self, size: tuple[int, int]) -> Rates:
-        found: dict[str, list[float]] = defaultdict(list)
+        found, paces = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
         for record in self._records(size):
             frames = record.frames or 1
             for name, stage, share in (("render_s", "render", frames), ("score_s", "evaluate", frames)):
                 if stage in record.stages:
                     found[name].append(record.stages[stage].seconds / share)
-            schedule = record.job.config.get("schedule")
-            if schedule and "train" in record.stages:
-                steps = sum(schedule[name] for name in ("face", "mouth", "fuse"))
+            if "train" in record.stages and (steps := _steps(record)):
                 train = record.stages["train"]
-                found["step_s"].append((train.seconds if train.steps is None else train.steps) / steps)
+                paces[record.job.method].append((train.seconds if train.steps is None else train.steps) / steps)
                 found["run_bytes"].append(_size(self.store.run(record.job)))
             found["frame_bytes"].append(_size(self.store.predictions(record.job), FRAMES) / frames)
         values = {name: median(own) for name, rates in found.items() if (own := [rate for rate in rates if rate])}
         guess = GUESSES[self.device]
         pixels = size[0] * size[1] / REFERENCE_PIXELS[self.device]
         scaled = {name: getattr(guess, name) * pixels for name in ("step_s", "render_s", "score_s", "frame_bytes")}
-        return Rates(**{"run_bytes": guess.run_bytes, **scaled, **values}, known=frozenset(values))
+        steps_s = {method: median(own) for method, own in paces.items()}
+        return Rates(**{"run_bytes": guess.run_bytes, **scaled, **values}, known=frozenset(values), steps_s=steps_s)
 
     def _records(self, size: tuple[int, int]) -> Iterable[Record]:
         for path in islice((self.store.root / "records").glob("*.json"), READ_AT_MOST):
@@ -150,9 +160,14 @@ class Clock:
         return template.format(duration(rate * max(self._left, 0)))
 
 
-def training_steps(config: Config) -> int:
-    """Steps of one adaptation."""
-    return config.schedule.face + config.schedule.mouth + config.schedule.fuse
+def _steps(record: Record) -> int:
+    """Steps of a record's training; 0 where its method is not installed or says nothing."""
+    try:
+        how = trained_here(record.job.method)
+        options = {name: value for name, value in record.job.config.items() if not isinstance(value, str)}  # no keys of others
+        return how.steps(from_dict(type(how.presets["paper"]), options)) if options else 0
+    except (UserError, TypeError):
+        return 0
 
 
 def duration(seconds: float) -> str:

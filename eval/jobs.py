@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from baselines.registry import trained_here
 from d3talker.files import sha256_json
-from d3talker.method.ablations import ablation, same_setting
-from d3talker.method.config import Config
-from d3talker.method.seen import NEUTRAL, TEST_TIME, UNSEEN_BY_PRETRAINING, seen
+from d3talker.learning.contract import Row, same_setting
 from d3talker.options import ALL, without
 from d3talker.people.subject.layout import Subject
 from eval.records import Job
 
-METHOD = "d3talker"
-
 
 @dataclass(frozen=True)
 class Pretraining:
-    """One pre-training: all tasks whose options are the same as far as it sees them share it."""
+    """One pre-training of a method: all tasks whose options are the same as far as it sees them share it."""
 
-    config: Config
+    method: str
+    config: Any
     subjects: tuple[Subject, ...]
 
     @property
     def key(self) -> str:
-        """Hex SHA-256 of the data and the options that pre-training sees."""
+        """Hex SHA-256 of the method, the data and the options that pre-training sees."""
+        how = trained_here(self.method)
         return sha256_json({
-            "subjects": [subject.data_hash for subject in self.subjects],
-            "config": seen(self.config, UNSEEN_BY_PRETRAINING),
+            "method": self.method, "subjects": [subject.data_hash for subject in self.subjects],
+            "config": without(without(asdict(self.config), how.neutral), how.unseen_by_pretraining),
         })
 
 
@@ -38,14 +37,15 @@ class Pretraining:
 class Task:
     """A job together with what is needed to run it.
 
-    config: of our own model, None for others.  audio: the driving sound of the cross setting.  predictions: a finished
+    config: options of the method, None where nothing is trained.
+    audio: the driving sound of the cross setting.  predictions: a finished
     predictions folder of another code.  pretraining: what the training starts from, if anything.  motion: the folder of
     the audio-to-motion model, if one was given.
     """
 
     job: Job
     subject: Subject
-    config: Config | None = None
+    config: Any = None
     audio: Path | None = None
     predictions: Path | None = None
     pretraining: Pretraining | None = None
@@ -71,7 +71,8 @@ def units(tasks: Iterable[Task]) -> list[Unit]:
 def training_key(job: Job) -> str:
     """Jobs that differ only in what drives the finished model share one training."""
     value = job.model_dump(exclude={"setting", "audio", "protocol", "source_hash"})
-    value["config"] = without(value["config"], {"signals": TEST_TIME})
+    if job.trained:
+        value["config"] = without(value["config"], trained_here(job.method).test_time)
     return sha256_json(value)
 
 
@@ -80,27 +81,21 @@ def training_seed(key: str) -> int:
     return int(key[:12], 16) % (2**31)
 
 
-def canonical(names: Sequence[str]) -> list[str]:
-    """Rows of Table 4 without those that train the same model as another: each setting by its first name there."""
-    return list(dict.fromkeys(same_setting(name)[0] for name in names))
+def canonical(rows: Mapping[str, Row], names: Sequence[str]) -> list[str]:
+    """Rows of a method without those that train the same model as another: each setting by its first name there."""
+    return list(dict.fromkeys(same_setting(rows, name)[0] for name in names))
 
 
-def needs_pretraining(name: str) -> bool:
-    """Whether a row differs from the full model in nothing but its pre-training."""
-    return set(ablation(name).switches) == {"contrast"}
+def start_of(method: str, config: Any, base: Any, subjects: Sequence[Subject]) -> Pretraining | None:
+    """The pre-training of one row, if there is any; base: the options of the whole model."""
+    how = trained_here(method)
+    return Pretraining(method, how.starts_from(config, base), tuple(subjects)) if subjects and how.pretrains else None
 
 
-def start_of(config: Config, base: Config, subjects: Sequence[Subject]) -> Pretraining | None:
-    """The pre-training of one row; the row without the refiner shares the full model's, and leaves it out later."""
-    if not subjects:
-        return None
-    switches = replace(config.ablation, refiner=base.ablation.refiner)
-    return Pretraining(replace(config, ablation=switches), tuple(subjects))
-
-
-def signature(config: Config, pretraining: Pretraining | None, motion: str | None = None) -> dict[str, Any]:
+def signature(method: str, config: Any, pretraining: Pretraining | None, motion: str | None = None) -> dict[str, Any]:
     """The options that can change a number, as plain data; a pre-training stands there as its key, and an audio-to-motion
     model as the SHA-256 of its checkpoint."""
-    value = without(asdict(config), {**NEUTRAL, "pretrain": ALL})
+    how = trained_here(method)
+    value = without(asdict(config), {**how.neutral, "pretrain": ALL})
     start = {} if pretraining is None else {"pretrain": pretraining.key}
-    return {**value, **start, **({} if motion is None else {"motion": motion})}
+    return {**value, **start, **({} if motion is None or not how.hears_motion else {"motion": motion})}

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from baselines.adapter import Skip
 from baselines.recipe import Recipe
-from baselines.registry import Registry
-from baselines.spec import BUDGETS, TABLE_4_BUDGET
+from baselines.registry import Registry, rows_here, trained_here
+from baselines.spec import BUDGETS, TABLE_4_BUDGET, MethodSpec
 from d3talker.errors import UserError
 from d3talker.files import sha256_file
-from d3talker.method.ablations import EXTENSIONS, ROWS, ablated, ablation
-from d3talker.method.config import Config
 from d3talker.people.subject.layout import Subject
 from eval.imports import Import
-from eval.jobs import METHOD, Task, canonical, needs_pretraining, signature, start_of
+from eval.jobs import Task, canonical, signature, start_of
 from eval.protocol import Protocol
 from eval.records import Job
 from eval.sounds import Sound
@@ -34,7 +33,7 @@ PAPER_BUDGET = 10.0
 
 @dataclass(frozen=True)
 class HeardMotion:
-    """A finished `d3talker motion train`, which our own model hears its facial motion from."""
+    """A finished `d3talker motion train`, which some methods hear their facial motion from."""
 
     run: Path
 
@@ -54,26 +53,33 @@ class HeardMotion:
 
 @dataclass(frozen=True)
 class Condition:
-    """One block of a table: these methods, and our own model's rows, at one budget in one setting."""
+    """One block of a table, at one budget in one setting.
+
+    rows: (method, row) of what is trained here; methods: what else runs here.  study: an ablation study, which has no imports.
+    """
 
     setting: Setting
     budget: float
-    ablations: tuple[str, ...] = ()
+    rows: tuple[tuple[str, str], ...] = ()
     methods: tuple[str, ...] = ()
+    study: bool = False
 
 
 @dataclass(frozen=True)
 class Request:
-    """What `d3talker bench` was asked for.  Empty budgets, ablations or settings mean: as the tables say."""
+    """What `d3talker bench` was asked for.  Empty budgets, ablations or settings mean: as the tables say.
+
+    options: of each method that is trained here.  methods: what else runs here, floors and plug-ins.
+    """
 
     protocol: Protocol
-    config: Config
+    options: Mapping[str, Any]
     subjects: tuple[Subject, ...]
     tables: tuple[int, ...] = ()
     budgets: tuple[float, ...] = ()
     ablations: tuple[str, ...] = ()
     settings: tuple[Setting, ...] = ()
-    methods: tuple[str, ...] = (METHOD,)
+    methods: tuple[str, ...] = ()
     seeds: int = 1
     sounds: tuple[Sound, ...] = ()
     imports: tuple[Import, ...] = ()
@@ -116,26 +122,39 @@ def plan(request: Request) -> Plan:
 
 def conditions(request: Request) -> list[Condition]:
     """The blocks of the tables, or of the plain product when no table is named."""
-    methods = tuple(name for name in request.methods if name != METHOD)
-    own = METHOD in request.methods
-    rows = request.ablations or ("full",)
+    registry = Registry()
+    specs = [registry.get(name) for name in request.options]
     if not request.tables:
+        rows = tuple((spec.name, name) for spec in specs for name in named(spec, request.ablations))
         return [
-            Condition(setting, budget, rows if own else (), methods)
+            Condition(setting, budget, rows, request.methods)
             for setting in request.settings or ("self",) for budget in request.budgets or (PAPER_BUDGET,)
         ]
-    whole = ("full", *(name for name in EXTENSIONS if name in (request.ablations or EXTENSIONS))) if own else ()
+    wanted = request.ablations
+    whole = tuple(
+        (spec.name, name) for spec in specs
+        for name in ("full", *(n for n in spec.shown("everywhere") if n in (wanted or (n,))))
+    )
+    studied = tuple(
+        (spec.name, name) for spec in specs if spec.shown("study")
+        for name in (named(spec, wanted) if wanted else ("full", *spec.shown("study", "everywhere")))
+    )
     usual, most = usual_budget(request.budgets, PAPER_BUDGET), usual_budget(request.budgets, TABLE_4_BUDGET)
     budgets = request.budgets or BUDGETS
-    reference = tuple(name for name in methods if name == REFERENCE)
+    reference = tuple(name for name in request.methods if name == REFERENCE)
     blocks = {
-        1: [Condition("self", usual, whole, methods)],
+        1: [Condition("self", usual, whole, request.methods)],
         2: [Condition("self", budget, whole, reference if budget == min(budgets) else ()) for budget in budgets],
         3: [Condition("cross", usual, whole, ())],
-        4: [Condition("self", most, request.ablations or tuple(ROWS), reference)] if own else [],
+        4: [Condition("self", most, studied, reference, study=True)] if studied else [],
     }
     chosen = [block for table in request.tables for block in blocks[table]]
     return [block for block in chosen if not request.settings or block.setting in request.settings]
+
+
+def named(spec: MethodSpec, wanted: Sequence[str]) -> tuple[str, ...]:
+    """Those of the wanted rows that a method has; the whole model where it has none of them."""
+    return tuple(name for name in wanted if name in spec.rows) or ("full",)
 
 
 def usual_budget(given: Sequence[float], wanted: float) -> float:
@@ -144,20 +163,22 @@ def usual_budget(given: Sequence[float], wanted: float) -> float:
 
 
 def _own(request: Request, subject: Subject, block: Condition, where: dict[str, Any]) -> Iterator[Task]:
-    """Our own model's tasks; rows of the same setting are one."""
-    if block.ablations:
+    """Tasks of what is trained here; rows of the same setting are one."""
+    if block.rows:
         request.protocol.train(subject, block.budget)
-    for name in canonical(block.ablations):
-        config = ablated(request.config, name)
-        start = start_of(config, request.config, request.pretrain)
-        options = signature(config, start, request.motion.digest if request.motion else None)
-        for seed in range(request.seeds):
-            sounds: tuple[Sound | None, ...] = request.sounds if block.setting == "cross" else (None,)
-            for sound in sounds:
+    for method in dict.fromkeys(method for method, _ in block.rows):
+        how, base = trained_here(method), request.options[method]
+        for name in canonical(rows_here(method), [row for owner, row in block.rows if owner == method]):
+            config = how.ablated(base, name)
+            start = start_of(method, config, base, request.pretrain)
+            motion = request.motion if how.hears_motion else None
+            options = signature(method, config, start, motion.digest if motion else None)
+            for seed, sound in product(range(request.seeds), request.sounds if block.setting == "cross" else (None,)):
                 heard: dict[str, Any] = {"audio": sound.name, "source_hash": sound.digest} if sound else {}
-                job = Job(method=METHOD, ablation=name, seed=seed, config=options, **where, **heard)
-                audio, motion = sound.path if sound else None, request.motion.run if request.motion else None
-                yield Task(job, subject, config, audio=audio, pretraining=start, motion=motion)
+                job = Job(method=method, ablation=name, seed=seed, config=options, **where, **heard)
+                yield Task(
+                    job, subject, config, sound.path if sound else None, pretraining=start, motion=motion.run if motion else None
+                )
 
 
 def _others(request: Request, subject: Subject, block: Condition, where: dict[str, Any]) -> Iterator[Task]:
@@ -170,7 +191,7 @@ def _others(request: Request, subject: Subject, block: Condition, where: dict[st
 
 def _imported(request: Request, subject: Subject, block: Condition, where: dict[str, Any]) -> Iterator[Task]:
     """Other codes' predictions of this subject, at this budget, in this setting; Table 4 has none."""
-    if set(block.ablations) - {"full", *EXTENSIONS}:
+    if block.study:
         return
     for found in request.imports:
         if (found.subject, found.setting, found.budget) == (subject.name, block.setting, block.budget):
@@ -179,21 +200,24 @@ def _imported(request: Request, subject: Subject, block: Condition, where: dict[
 
 
 def _without_pretraining(request: Request, blocks: Sequence[Condition]) -> tuple[list[Condition], list[str]]:
-    """Blocks without the rows that differ from the full model in pre-training alone."""
-    rows = [name for name in dict.fromkeys(n for block in blocks for n in block.ablations) if needs_pretraining(name)]
+    """Blocks without the rows that differ from the whole model in pre-training alone."""
+    rows = dict.fromkeys(
+        (method, name) for block in blocks for method, name in block.rows
+        if trained_here(method).told_by_pretraining(rows_here(method)[name])
+    )
     if not rows:
         return list(blocks), []
-    why = f"{', '.join(rows)}: differ from the full model in pre-training alone; give --pretrain SUBJECTS"
-    if any(name in request.ablations for name in rows):
+    names = list(dict.fromkeys(name for _, name in rows))
+    why = f"{', '.join(names)}: differ from the full model in pre-training alone; give --pretrain SUBJECTS"
+    if any(name in request.ablations for name in names):
         raise UserError(why)
-    return [replace(b, ablations=tuple(name for name in b.ablations if name not in rows)) for b in blocks], [why]
+    return [replace(b, rows=tuple(row for row in b.rows if row not in rows)) for b in blocks], [why]
 
 
 def _check(request: Request) -> None:
     if request.seeds < 1:
         raise UserError(f"--seeds is {request.seeds}; give at least 1")
-    for name in request.ablations:
-        ablation(name)
+    _check_rows(request)
     names = [subject.name for subject in request.subjects]
     if len(set(names)) < len(names):
         raise UserError(f"two subjects share a name ({', '.join(sorted(names))}); rename one of the folders")
@@ -206,6 +230,13 @@ def _check(request: Request) -> None:
     _check_methods(request)
 
 
+def _check_rows(request: Request) -> None:
+    known = dict.fromkeys(row for name in request.options for row in rows_here(name))
+    for name in request.ablations:
+        if name not in known:
+            raise UserError(f"the ablation '{name}' is unknown; choose one of {', '.join(known) or 'those of a trained method'}")
+
+
 def _check_pretraining(request: Request) -> None:
     if len(request.pretrain) == 1:
         raise UserError("--pretrain has one subject; its losses tell people apart, so give at least two")
@@ -216,7 +247,7 @@ def _check_pretraining(request: Request) -> None:
 
 
 def _check_motion(request: Request) -> None:
-    if request.motion is None:
+    if request.motion is None or not any(trained_here(name).hears_motion for name in request.options):
         return
     for subject in request.subjects:
         if request.motion.model.knows(subject.name, subject.meta):
@@ -235,8 +266,8 @@ def _check_methods(request: Request) -> None:
     registry = Registry()
     for name in request.methods:
         how = registry.adapter(name).run
-        if name != METHOD and isinstance(how, (Skip, Recipe)):
+        if isinstance(how, (Skip, Recipe)):
             raise UserError(
                 f"'{name}' does not run in this process; make its predictions with `d3talker run {name}` or "
-                f"`d3talker import {name}`, and give their folder to bench --predictions SECONDS=FOLDER"
+                f"`d3talker import {name}`, and give their folder: --predictions SECONDS=FOLDER"
             )

@@ -41,6 +41,16 @@ class Job(BaseModel):
     source_hash: str | None = None
 
     @property
+    def trained(self) -> bool:
+        """Whether the method was trained here: only then it has options."""
+        return bool(self.config)
+
+    @property
+    def imported(self) -> bool:
+        """Whether its frames come from another code."""
+        return self.source_hash is not None and not self.trained
+
+    @property
     def key(self) -> str:
         """Hex SHA-256 of the job's content."""
         return sha256_json(self.model_dump(exclude=set() if self.source_hash else {"source_hash"}))

@@ -5,19 +5,20 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
+from baselines.choosing import preset_options
+from baselines.registry import DEFAULT, trained_here
 from d3talker.errors import UserError
-from d3talker.method.config import PRESETS, Config
 from d3talker.people.media.video import FPS, probe
 from d3talker.people.motion.options import PRIOR, motion_model
 from d3talker.progress import Whole, say
 
 SIZES = {"mini": 128, "paper": 512}
 PREPARE_SECONDS = 0.07  # a frame at 128 px on two cores, as measured; larger pictures take longer
-REFINER_STEPS = 0.5  # a step of the refiner in those of the fields, at 128 px
+LAST_STAGE = 1.07  # what comes after the counted steps, in these
 SHORTEST = 2.0  # seconds to learn from
 
 
@@ -54,13 +55,12 @@ class SpeakConfig:
 def run(config: SpeakConfig) -> int:
     """Write the video; returns 0.  Raises UserError before any work for what cannot be read and for a file that would be lost."""
     from d3talker.export.video import write_video
-    from d3talker.method.adapt import train_identity
-    from d3talker.method.synthesis import TrainedTalker, render
+    from d3talker.learning.rendering import render
     from d3talker.people.media.predictions import Predictions
     from d3talker.people.preparation import prepare
     from d3talker.people.subject.layout import Subject
 
-    model, size = fitting(config.preset)
+    (model, size), how = fitting(config.preset), trained_here(DEFAULT)
     seconds = check(config)
     work = config.work or Path("speak") / config.video.stem
     subject_folder, run_folder = work / f"subject-{size}", work / f"run-{size}-{config.budget:g}s-seed{config.seed}"
@@ -74,23 +74,23 @@ def run(config: SpeakConfig) -> int:
             frames = subject.frames("train")[:round(config.budget * FPS)]
             if len(frames) < SHORTEST * FPS:
                 raise UserError(f"{config.video} leaves {len(frames) / FPS:g} s to learn from; give a video of at least 4 s")
-            train_identity(model, subject, frames, run_folder, config.seed, config.general, motion_model(config.motion))
+            how.train(model, subject, frames, run_folder, config.seed, config.general, motion_model(config.motion))
         with whole.phase(), tempfile.TemporaryDirectory(dir=work, prefix="frames-") as name:
             made = Path(name) / "frames"
-            render(TrainedTalker(run_folder, model.device), subject, subject.frames("val"), config.audio, made, [])
+            render(how.load(run_folder, device=model.device), DEFAULT, subject, subject.frames("val"), config.audio, made)
             write_video(Predictions(made), config.out, config.quality, config.audio)
     say(f"{config.out}: {seconds:.1f} s at {size}x{size}, marked as synthetic in its metadata (d3talker inspect {config.out})")
     return 0
 
 
-def fitting(preset: Literal["auto", "mini", "paper"]) -> tuple[Config, int]:
+def fitting(preset: Literal["auto", "mini", "paper"]) -> tuple[Any, int]:
     """Options and picture size: the published schedule where torch sees a CUDA card, else the small one."""
     import torch
 
     name = preset if preset != "auto" else "paper" if torch.cuda.is_available() else "mini"
     if name == "paper" and not torch.cuda.is_available():
         say("warning: preset paper without a CUDA card takes days; --preset mini takes minutes")
-    return PRESETS[name], SIZES[name]
+    return preset_options(DEFAULT, name), SIZES[name]
 
 
 def check(config: SpeakConfig) -> float:
@@ -112,23 +112,22 @@ def check(config: SpeakConfig) -> float:
 
 
 def expected(
-    config: SpeakConfig, model: Config, size: int, seconds: float, subject: Path, run: Path
+    config: SpeakConfig, model: Any, size: int, seconds: float, subject: Path, run: Path
 ) -> list[tuple[str, float]]:
     """Each phase with about how long it takes; what is there already takes no time."""
-    from d3talker.method.adapt import CHECKPOINT
-    from d3talker.method.talker import device_of
+    from d3talker.learning.contract import device_named
     from d3talker.people.subject.layout import Layout
-    from eval.estimate import GUESSES, REFERENCE_PIXELS, training_steps
+    from eval.estimate import GUESSES, REFERENCE_PIXELS
 
-    device = device_of(model).type
+    device = device_named(model.device).type
     guess, share = GUESSES[device], size * size / REFERENCE_PIXELS[device]
     length = (config.stop or probe(config.video).duration or 60.0) - config.start
-    refining = model.refiner.steps if model.ablation.refiner == "on" else 0
-    learn = (training_steps(model) + REFINER_STEPS * refining) * guess.step_s * share
+    learn = trained_here(DEFAULT).steps(model) * guess.step_s * share * LAST_STAGE
     looking = max(length, 0) * FPS * PREPARE_SECONDS * (size / 128) ** 0.5
     return [
         ("prepare the video", 0.0 if Layout(subject).meta.exists() else looking),
-        ("learn the head", 0.0 if (run / CHECKPOINT).exists() else learn), ("speak", seconds * FPS * guess.render_s * share * 1.3),
+        ("learn the head", 0.0 if any(run.glob("*.safetensors")) else learn),
+        ("speak", seconds * FPS * guess.render_s * share * 1.3),
     ]
 
 

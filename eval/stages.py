@@ -7,15 +7,14 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from baselines.floors import floor
-from d3talker.errors import UserError
+from baselines.registry import trained_here
 from d3talker.files import atomic_folder
-from d3talker.method.config import Config
-from d3talker.method.seen import TEST_TIME
 from d3talker.people.media.predictions import Predictions
 from d3talker.people.subject.layout import Subject
 from d3talker.progress import say
@@ -26,10 +25,9 @@ from eval.jobs import Pretraining, Task
 from eval.metrics.result import MetricResult
 
 if TYPE_CHECKING:
-    from d3talker.method.synthesis import TrainedTalker
+    from d3talker.learning.contract import Trained
 
 FPS_FRAMES = 100
-NAMED = 8  # speakers of a motion model; more are counted
 
 
 class Stages(Protocol):
@@ -68,38 +66,29 @@ class ModelStages:
         write_alignment(subject, test, out)
 
     def pretrain(self, pretraining: Pretraining, out: Path, seed: int) -> float:
-        from d3talker.method.pretrain import CHECKPOINT, pretrain
-
+        how = trained_here(pretraining.method)
         with weights_at(self.weights):
-            return or_anew(lambda: pretrain(pretraining.config, pretraining.subjects, out, seed)[0], out / CHECKPOINT)
+            return or_anew(lambda: how.pretrain(pretraining.config, pretraining.subjects, out, seed)[0], out)
 
     def train(self, task: Task, out: Path, seed: int, general: Path | None) -> float:
-        from d3talker.method.adapt import CHECKPOINT, train_identity
-
-        frames = self.protocol.train(task.subject, task.job.budget)
-        config, motion = _config(task), task.motion
+        how, frames = trained_here(task.job.method), self.protocol.train(task.subject, task.job.budget)
         with weights_at(self.weights):
-            return or_anew(
-                lambda: train_identity(config, task.subject, frames, out, seed, general, motion)[0], out / CHECKPOINT
-            )
+            return or_anew(lambda: how.train(task.config, task.subject, frames, out, seed, general, task.motion)[0], out)
 
     def render(self, task: Task, run: Path | None, out: Path) -> None:
-        test = self.protocol.test(task.subject)
+        test, method = self.protocol.test(task.subject), task.job.method
         if task.predictions is not None:
             _copy(task.predictions, out)
         elif run is None:
-            floor(task.job.method)(task.subject, self.protocol.train(task.subject, task.job.budget), test, out)
-        elif task.audio is not None:
-            from d3talker.method.synthesis import render_cross
-
-            render_cross(self._trained(task, run), task.subject, test, task.audio, out, footnotes(_config(task), task.motion))
+            floor(method)(task.subject, self.protocol.train(task.subject, task.job.budget), test, out)
         else:
-            from d3talker.method.synthesis import render_self
+            from d3talker.learning.rendering import render
 
-            render_self(self._trained(task, run), task.subject, test, out, footnotes(_config(task), task.motion))
+            notes = footnotes(method, task.config, task.motion)
+            render(self._trained(task, run), method, task.subject, test, task.audio, out, notes)
 
     def fps(self, task: Task, run: Path, exclusive: bool) -> MetricResult:
-        from d3talker.method.synthesis import back, camera
+        from d3talker.learning.rendering import back, camera
         from eval.timing import stages_fps, time_stages
 
         trained = self._trained(task, run)
@@ -107,17 +96,12 @@ class ModelStages:
         began = time.perf_counter()
         signals = trained.drive(task.subject, some)
         driving = (time.perf_counter() - began) / len(some)
-        cameras = [camera(task.subject, frame, trained.device) for frame in some]
-        backs = [back(task.subject, frame, trained.device) for frame in some]
-        coarse = "encode, deform, rasterise, compose"
-        stages: dict[str, Callable[[int, Any], Any]] = {
-            coarse: lambda index, _: trained.frame(signals, index, cameras[index], backs[index])
-        }
-        if trained.refiner is not None:
-            stages["refine"] = lambda _, picture: trained.refine(picture)
+        views = [(camera(task.subject, frame, trained.device), back(task.subject, frame, trained.device)) for frame in some]
+        (name, first), *others = trained.stages().items()
+        stages: dict[str, Callable[[int, Any], Any]] = {name: lambda index, _: first(signals, index, *views[index])}
+        stages |= {name: partial(_after, stage) for name, stage in others}
         seconds = time_stages(stages, len(some), cuda=trained.device.type == "cuda")
-        without = len(some) / sum(seconds[coarse])
-        return stages_fps(seconds, exclusive, without_refiner=without, audio_to_motion_and_pncc_s=driving)
+        return stages_fps(seconds, exclusive, driving_s=driving)
 
     def score(self, task: Task, predictions: Path, reference: Path, metrics: Sequence[str]) -> dict[str, MetricResult]:
         from eval.metrics.score import score_predictions
@@ -126,35 +110,23 @@ class ModelStages:
             Predictions(predictions), Predictions(reference), task.subject, metrics, weights=self.weights,
         )
 
-    def _trained(self, task: Task, run: Path) -> TrainedTalker:
+    def _trained(self, task: Task, run: Path) -> Trained:
         """The finished training, driven as this task says: trainings are shared by tasks that differ in this alone."""
-        from d3talker.method.synthesis import TrainedTalker
-
-        trained = TrainedTalker(run, self.device)
-        signals = _config(task).signals
-        driven = replace(trained.config.signals, **{name: getattr(signals, name) for name in TEST_TIME})
-        trained.config = replace(trained.config, signals=driven)
-        return trained
+        return trained_here(task.job.method).load(run, task.config, self.device)
 
 
-def footnotes(config: Config, motion: Path | None = None) -> list[str]:
+def footnotes(method: str, options: Any, motion: Path | None = None) -> list[str]:
     """What a reader of the number must know of how it came about."""
-    notes = ["Head pose, torso and background of the test frames are the video's own, as in the official codes."]
-    if config.signals.motion_source == "tracked":
-        notes.append("ORACLE: facial motion was tracked in the test video.")
-    elif config.signals.motion_source == "imported":
-        notes.append("Facial motion comes from sound by Real3D-Portrait's own model.")
-    elif motion is not None:
-        from d3talker.people.motion.model import MotionModel
+    how = trained_here(method)
+    return [
+        "Head pose, torso and background of the test frames are the video's own, as in the official codes.",
+        *(how.driven(options, motion) if how.hears_motion else how.driven(options)), *how.deviations,
+    ]
 
-        names = MotionModel.load(motion).speakers
-        who = ", ".join(names) if len(names) <= NAMED else f"{len(names)} speakers, none of --subjects"
-        notes.append(f"Facial motion comes from sound by a model trained on {who}, calibrated on the training frames.")
-    notes.append({
-        "loop": "Blinks are the training frames' in a loop.", "still": "The eyes do not blink.",
-        "video": "Blinks are those of the test video, as in the official codes.",
-    }[config.signals.eyes])
-    return notes
+
+def _after(stage: Callable[[Any], Any], _: int, before: Any) -> Any:
+    """A stage that reads what the one before it returned, whatever the frame."""
+    return stage(before)
 
 
 @contextmanager
@@ -172,24 +144,18 @@ def weights_at(folder: Path | None) -> Iterator[None]:
             del os.environ[ENVIRONMENT]
 
 
-def or_anew(train: Callable[[], float], path: Path) -> float:
-    """Train; where its checkpoint at `path` cannot be used, rename that and begin anew instead of failing for ever."""
+def or_anew(train: Callable[[], float], out: Path) -> float:
+    """Train in `out`; where its checkpoint there cannot be used, rename that and begin anew instead of failing for ever."""
     from d3talker.checkpoint import Unusable
 
     try:
         return train()
     except Unusable as unusable:
-        if unusable.path != path:  # the pre-training's, say, is not this training's to replace
+        if unusable.path.parent != out:  # the pre-training's, say, is not this training's to replace
             raise
         say(f"{unusable}; it is renamed, and the training begins anew")
-        path.replace(path.with_suffix(".damaged"))
+        unusable.path.replace(unusable.path.with_suffix(".damaged"))
         return train()
-
-
-def _config(task: Task) -> Config:
-    if task.config is None:
-        raise UserError(f"{task.job.method} is not trained here")
-    return task.config
 
 
 def _copy(source: Path, out: Path) -> None:

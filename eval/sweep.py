@@ -192,7 +192,7 @@ def _call(function: Callable[[], None]) -> None:
 
 def label(job: Job) -> str:
     """One line that names a job."""
-    seed = f", seed {job.seed}" if job.method == "d3talker" else ""
+    seed = f", seed {job.seed}" if job.trained else ""
     ablation = f" {job.ablation}" if job.ablation != "full" else ""
     sound = f", driven by {job.audio}" if job.audio else ""
     return f"{job.method}{ablation} on {job.subject}, {job.budget:g} s{seed}{sound}"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from baselines.spec import TABLE_4_BUDGET, MethodSpec
-from d3talker.method.ablations import ABLATIONS
 from eval.records import Record
+from reports.origins import origin, titled
 from reports.tables import usual_budget
 
 Kind = Literal["self", "cross", "ablation"]
@@ -28,26 +28,30 @@ def casts(records: Sequence[Record], specs: Sequence[MethodSpec], budget: float 
     plain = {spec.name for spec in specs if spec.kind in ("floor", "reference")}
     done = [record for record in records if record.status == "ok" and record.job.method not in plain]
     order = {spec.name: i for i, spec in enumerate(specs)}
-    names = {spec.name: spec.title for spec in specs}
+    known = {spec.name: spec for spec in specs}
     whole = sorted(
         (record for record in done if record.job.ablation == "full"),
         key=lambda record: (order.get(record.job.method, len(order)), record.job.method),
     )
 
     def method(record: Record) -> str:
-        return names.get(record.job.method, record.job.method)
+        spec = known.get(record.job.method)
+        return titled(spec, origin(spec, record.job)) if spec else record.job.method
 
     found: list[Cast] = []
     kinds: tuple[Kind, Kind] = ("self", "cross")
     for kind in kinds:
         own = [record for record in whole if record.job.setting == kind]
         found += _gather(kind, own, usual_budget(own) if budget is None else budget, method)
-    ours = [r for r in done if r.job.method == "d3talker" and r.job.setting == "self" and r.job.ablation in ABLATIONS]
-    ours.sort(key=lambda record: list(ABLATIONS).index(record.job.ablation))
-    ablated = [record for record in ours if record.job.ablation != "full"]
-    if ablated:
-        shared = usual_budget(ablated, TABLE_4_BUDGET)
-        found += _gather("ablation", ours, shared, lambda record: ABLATIONS[record.job.ablation].title)
+    for spec in specs:
+        rows = ["full", *spec.shown("study")]
+        own = [r for r in done if r.job.method == spec.name and r.job.setting == "self" and not r.job.imported]
+        ours = [record for record in own if record.job.ablation in rows]
+        ablated = [record for record in ours if record.job.ablation != "full"]
+        if ablated:
+            ours.sort(key=lambda record: rows.index(record.job.ablation))
+            shared = usual_budget(ablated, TABLE_4_BUDGET)
+            found += _gather("ablation", ours, shared, lambda r, spec=spec: spec.row_title(r.job.ablation))  # type: ignore[misc]
     return found
 
 

@@ -24,6 +24,7 @@ from eval.records import Job, Record
 from reports.columns import COSTS
 from reports.curves import per_frame
 from reports.load import Results, load_results, slug
+from reports.origins import split, titled
 from reports.report import MARKER, check_target
 from reports.tables import usual_budget
 from reports.versus_table import to_csv, to_markdown
@@ -149,11 +150,12 @@ def find_rivals(results: Results, subjects: set[str], budget: float | None) -> t
     names = [*specs, *sorted({r.job.method for r in done} - set(specs))]
     rivals = []
     for name in names:
-        own = [r for r in done if r.job.method == name and r.job.budget == chosen]
-        by_subject = {s: tuple(r for r in own if r.job.subject == s) for s in sorted(subjects)}
-        if all(by_subject.values()):
-            spec = specs.get(name, MethodSpec(name=name, title=name, kind="other"))
-            rivals.append(Rival(name, spec.title, spec.kind in ("floor", "reference"), by_subject))
+        spec = specs.get(name, MethodSpec(name=name, title=name, kind="other"))
+        for whose, own in split(spec, [r for r in done if r.job.method == name and r.job.budget == chosen]):
+            by_subject = {s: tuple(r for r in own if r.job.subject == s) for s in sorted(subjects)}
+            if all(by_subject.values()):
+                plain = spec.kind in ("floor", "reference")
+                rivals.append(Rival(f"{name} ({whose})" if whose else name, titled(spec, whose), plain, by_subject))
     if not rivals:
         wanted = ", ".join(sorted(subjects))
         raise UserError(f"{results.root} has no method measured on {wanted} at {chosen:g} s; give another --budget")

@@ -30,6 +30,7 @@ class Line:
     """One row to be: a method in one condition, and the records that belong to it.
 
     labels: its cells under Grid.heads.  rank: rows are ranked only among equals in this.
+    origin: whose code, where a method has two.
     """
 
     spec: MethodSpec
@@ -39,11 +40,12 @@ class Line:
     ablation: str = "full"
     rank: str = ""
     remarks: tuple[str, ...] = ()
+    origin: str = ""
 
     @property
     def name(self) -> str:
         """Unique in its table."""
-        return f"{self.spec.name}-{self.budget:g}s-{self.ablation}"
+        return f"{self.spec.name}-{self.budget:g}s-{self.ablation}" + f"-{self.origin}".replace(" ", "-").rstrip("-")
 
     @property
     def standing(self) -> Standing:

@@ -123,8 +123,8 @@ def _order(record: Record) -> tuple[str, float, str, str, str, str, int, str]:
 
 
 def _place(job: Job) -> str:
-    """Where in the tables a job belongs: all but its options, its subject's data, and what comes from outside."""
-    return sha256_json(job.model_dump(exclude={"config", "subject_hash", "source_hash"}))
+    """Where in the tables a job belongs: all but its options, its subject's data, and what comes from outside, but that it does."""
+    return sha256_json({"imported": job.imported, **job.model_dump(exclude={"config", "subject_hash", "source_hash"})})
 
 
 def _current(records: list[Record], planned: Sequence[Job]) -> list[Record]:

@@ -17,6 +17,7 @@ from reports.html import inline_svg, write_assets, write_page
 from reports.latex import document, to_latex
 from reports.load import Results, slug
 from reports.markdown import to_markdown
+from reports.origins import origin, titled
 from reports.rank import TESTED
 from reports.scenes import Scene
 from reports.verify import Check, summary
@@ -48,12 +49,13 @@ def write_tables(folder: Path, grids: Sequence[Grid]) -> None:
 
 def write_records(folder: Path, results: Results, specs: Sequence[MethodSpec], grids: Sequence[Grid]) -> None:
     """records/<key>.json and .html, and traces/<table>-<row>.html for rows that are means over records."""
-    titles = {spec.name: spec.title for spec in specs}
+    known = {spec.name: spec for spec in specs}
     by_key = {record.key: record for record in results.records}
     for record in results.records:
         write_json(folder / "records" / f"{record.key}.json", record.model_dump(mode="json"))
         page = folder / "records" / f"{record.key}.html"
-        title = titles.get(record.job.method, record.job.method)
+        spec = known.get(record.job.method)
+        title = titled(spec, origin(spec, record.job)) if spec else record.job.method
         write_page(page, "record.html", record=record, title=title, registry=METRICS, up="../")
     for grid in grids:
         for row in grid.rows:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from baselines.registry import DEFAULT
 from d3talker.errors import UserError
 from d3talker.people.media.predictions import Predictions
 from eval.records import Record
@@ -139,10 +140,10 @@ def _board(out: Path, name: str, title: str, sources: Sequence[Source], times: d
 
 
 def _worst(out: Path, name: str, sources: Sequence[Source]) -> Board | None:
-    """The worst frames of D³-Talker, or else of the first method that has values a frame."""
+    """The worst frames of this project's own method, or else of the first that has values a frame."""
     if sources[0].record is not None:
         return None
-    for source in sorted(sources, key=lambda source: source.record is None or source.record.job.method != "d3talker"):
+    for source in sorted(sources, key=lambda source: source.record is None or source.record.job.method != DEFAULT):
         for column in (LMD, LPIPS, PSNR):
             record = source.record
             if record is None or not series(record, column):

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from baselines.spec import BUDGETS, TABLE_4_BUDGET, MethodSpec
 from d3talker.errors import UserError
-from d3talker.method.ablations import ABLATIONS, EXTENSIONS, ROWS, same_setting
+from d3talker.learning.contract import same_setting
 from eval.records import Record
 from reports.columns import EFFICIENCY, LMD, LMD_FAN, OPTIONAL, QUALITY, SYNC_C, SYNC_D
 from reports.grid import Column
 from reports.lines import Line, Table
 from reports.load import Results
+from reports.origins import split, titled
 
 PAPER_BUDGET = 10.0
 PAPER_AUDIO = {"A": "Audio A (Obama)", "B": "Audio B (May)"}
@@ -47,12 +48,12 @@ def _choose(plans: list[Table], chosen: Sequence[str]) -> list[Table]:
 
 def table1(results: Results, specs: Sequence[MethodSpec], budget: float | None) -> Table:
     """Self-driven comparison of all methods at one budget."""
-    records = select(results, "self")
+    records = select(results, "self", specs)
     budget = usual_budget(records) if budget is None else budget
     chosen = [record for record in records if record.job.budget == budget]
     lines = tuple(
-        Line(spec, (title, kind(spec)), own, budget, row)
-        for spec, row, title, own in by_row(specs, chosen) if own or any(printed.table == 1 for printed in spec.published)
+        Line(spec, (title, kind(spec)), own, budget, row, origin=whose)
+        for spec, row, whose, title, own in by_row(specs, chosen) if own or any(printed.table == 1 for printed in spec.published)
     )
     return Table(
         1, "Table 1", f"Self-driven setting, {budget:g} s of training video.", ("Method", "Type"),
@@ -62,10 +63,10 @@ def table1(results: Results, specs: Sequence[MethodSpec], budget: float | None) 
 
 def table2(results: Results, specs: Sequence[MethodSpec]) -> Table:
     """Self-driven comparison over budgets; without lines unless two budgets were measured."""
-    chosen = select(results, "self")
+    chosen = select(results, "self", specs)
     measured = {record.job.budget for record in chosen}
     lines: list[Line] = []
-    for spec, row, title, own in by_row(specs, chosen) if len(measured) > 1 else []:
+    for spec, row, whose, title, own in by_row(specs, chosen) if len(measured) > 1 else []:
         printed = {number.budget for number in spec.published if number.table == 2 and row == "full"}
         if spec.kind == "reference" and own:
             least = min(record.job.budget for record in own)
@@ -76,7 +77,7 @@ def table2(results: Results, specs: Sequence[MethodSpec]) -> Table:
         for budget in sorted(measured | (printed & set(BUDGETS))):
             records = tuple(record for record in own if record.job.budget == budget)
             if records or budget in printed:
-                lines.append(Line(spec, (title, f"{budget:g} s"), records, budget, row, rank=f"{budget:g}"))
+                lines.append(Line(spec, (title, f"{budget:g} s"), records, budget, row, rank=f"{budget:g}", origin=whose))
     return Table(
         2, "Table 2", "Self-driven setting with different amounts of training video.", ("Method", "Training video"),
         quality(chosen), tuple(lines), results.subjects("self", sorted(measured)),
@@ -85,7 +86,7 @@ def table2(results: Results, specs: Sequence[MethodSpec]) -> Table:
 
 def table3(results: Results, specs: Sequence[MethodSpec], budget: float | None) -> Table:
     """Cross-driven comparison: every audio that was used, and the paper's two."""
-    records = select(results, "cross")
+    records = select(results, "cross", specs)
     budget = usual_budget(records) if budget is None else budget
     chosen = [record for record in records if record.job.budget == budget]
     sounds = dict.fromkeys(sorted({str(record.job.audio) for record in chosen}) + list(PAPER_AUDIO))
@@ -94,8 +95,8 @@ def table3(results: Results, specs: Sequence[MethodSpec], budget: float | None) 
         for column in (SYNC_C, SYNC_D, *measured([record for record in chosen if record.job.audio == sound]))
     )
     lines = tuple(
-        Line(spec, (title,), own, budget, row)
-        for spec, row, title, own in by_row(specs, chosen) if own or any(printed.table == 3 for printed in spec.published)
+        Line(spec, (title,), own, budget, row, origin=whose)
+        for spec, row, whose, title, own in by_row(specs, chosen) if own or any(printed.table == 3 for printed in spec.published)
     )
     return Table(
         3, "Table 3", f"Cross-driven setting, {budget:g} s of training video.", ("Method",), columns,
@@ -105,21 +106,22 @@ def table3(results: Results, specs: Sequence[MethodSpec], budget: float | None) 
 
 def table4(results: Results, specs: Sequence[MethodSpec]) -> Table:
     """Ablation rows, at the paper's 20 s or else the budget with most ablation records."""
-    records = [r for r in results.records if r.job.setting == "self" and r.job.method == "d3talker"]
+    studied = {spec.name: spec for spec in specs if spec.shown("study")}
+    records = [r for r in results.records if r.job.setting == "self" and r.job.method in studied and not r.job.imported]
     ablated = [record for record in records if record.job.ablation != "full"]
     budget = usual_budget(ablated, TABLE_4_BUDGET)
     lines: list[Line] = []
     for spec in specs if ablated else []:
         if spec.kind == "reference":
-            truth = [record for record in select(results, "self") if record.job.method == spec.name]
+            truth = [record for record in select(results, "self", specs) if record.job.method == spec.name]
             any_budget = usual_budget(truth, budget)
             own = tuple(record for record in truth if record.job.budget == any_budget)
             lines.append(Line(spec, (spec.title,), own, budget))
-        elif spec.name == "d3talker":
-            chosen = [record for record in records if record.job.budget == budget]
+        elif any(record.job.method == spec.name for record in ablated):
+            chosen = [record for record in records if record.job.method == spec.name and record.job.budget == budget]
             there = {record.job.ablation for record in chosen}
-            names = [*ABLATIONS, *(name for name in EXTENSIONS if name in there), *sorted(there - set(ROWS))]
-            lines += [_ablation_line(spec, name, chosen, budget) for name in names]
+            names = ["full", *spec.shown("study"), *(name for name in spec.shown("asked", "everywhere") if name in there)]
+            lines += [_ablation_line(spec, name, chosen, budget) for name in [*names, *sorted(there - set(spec.rows))]]
     return Table(
         4, "Table 4", f"Ablation study, {budget:g} s of training video.", ("Setting",), quality(ablated), tuple(lines),
         results.subjects("self", [budget]),
@@ -128,14 +130,13 @@ def table4(results: Results, specs: Sequence[MethodSpec]) -> Table:
 
 def _ablation_line(spec: MethodSpec, name: str, records: Sequence[Record], budget: float) -> Line:
     """One row; a row that was not run itself borrows the records of a row with the very same setting."""
-    if name not in ROWS:
-        return Line(spec, (name,), tuple(r for r in records if r.job.ablation == name), budget, name)
-    for twin in [name, *same_setting(name)]:
+    title = spec.row_title(name)
+    for twin in [name, *(same_setting(spec.rows, name) if name in spec.rows else [])]:
         own = tuple(record for record in records if record.job.ablation == twin)
         if own:
-            remarks = () if twin == name else (f"the same setting as “{ROWS[twin].title}”, whose runs these are",)
-            return Line(spec, (ROWS[name].title,), own, budget, name, remarks=remarks)
-    return Line(spec, (ROWS[name].title,), (), budget, name)
+            remarks = () if twin == name else (f"the same setting as “{spec.row_title(twin)}”, whose runs these are",)
+            return Line(spec, (title,), own, budget, name, remarks=remarks)
+    return Line(spec, (title,), (), budget, name)
 
 
 def _heard(column: Column, sound: str) -> Column:
@@ -158,9 +159,13 @@ def measured(records: Iterable[Record]) -> tuple[Column, ...]:
     return tuple(column for column in (LMD_FAN, *OPTIONAL) if column.metric in found)
 
 
-def select(results: Results, setting: str) -> list[Record]:
-    """Records of whole models in one setting, with ours beyond the paper."""
-    return [r for r in results.records if r.job.setting == setting and r.job.ablation in ("full", *EXTENSIONS)]
+def select(results: Results, setting: str, specs: Sequence[MethodSpec]) -> list[Record]:
+    """Records of whole models in one setting, with extensions of theirs."""
+    wanted = {(spec.name, row) for spec in specs for row in spec.shown("everywhere")}
+    return [
+        r for r in results.records
+        if r.job.setting == setting and (r.job.ablation == "full" or (r.job.method, r.job.ablation) in wanted)
+    ]
 
 
 def usual_budget(records: Iterable[Record], wanted: float = PAPER_BUDGET) -> float:
@@ -184,14 +189,15 @@ def by_method(
 
 def by_row(
     specs: Sequence[MethodSpec], records: Sequence[Record]
-) -> list[tuple[MethodSpec, str, str, tuple[Record, ...]]]:
-    """Each method as it is, then with each extension that was measured: spec, name and title of the row, records."""
+) -> list[tuple[MethodSpec, str, str, str, tuple[Record, ...]]]:
+    """Each method as it is, each of its codes apart, then each extension that was measured: spec, row, origin, title, records."""
     rows = []
     for spec, own in by_method(specs, records):
-        rows.append((spec, "full", spec.title, tuple(r for r in own if r.job.ablation == "full")))
-        for name, row in EXTENSIONS.items():
+        whole = [r for r in own if r.job.ablation == "full"]
+        rows += [(spec, "full", whose, titled(spec, whose), part) for whose, part in split(spec, whole)]
+        for name in spec.shown("everywhere"):
             if more := tuple(r for r in own if r.job.ablation == name):
-                rows.append((spec, name, row.title, more))
+                rows.append((spec, name, "", spec.row_title(name), more))
     return rows
 
 

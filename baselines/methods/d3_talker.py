@@ -6,6 +6,8 @@ from pathlib import Path
 
 from baselines.adapter import Adapter, Native, Setting, Skip
 from baselines.spec import MINUTE, MethodSpec, table_1, table_2, table_3, table_4
+from d3talker.method.ablations import ROWS
+from d3talker.method.entry import D3Talker
 
 SPEC = MethodSpec(
     name="d3talker",
@@ -40,6 +42,7 @@ SPEC = MethodSpec(
         attributes_all=(32.552, 0.935, 3.117, 5.495),
         attributes_mu_r_s=(32.566, 0.936, 3.060, 6.453),
     ),
+    rows=ROWS,
 )
 
 
@@ -54,4 +57,4 @@ def locate(folder: Path, setting: Setting) -> list[Native]:
     return [Native(found[0])]
 
 
-ADAPTER = Adapter(locate=locate, run=Skip("it is this project; use: d3talker adapt, d3talker bench"))
+ADAPTER = Adapter(locate=locate, run=Skip("it is trained here: d3talker adapt, d3talker bench"), train=D3Talker())

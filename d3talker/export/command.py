@@ -110,7 +110,7 @@ def _moving(
     """What depends on time: signals once, then each part of it; what was written, with a word on each."""
     from d3talker.export.cameras import camera_file
     from d3talker.export.splats import joined, of_frame
-    from d3talker.method.synthesis import driven
+    from d3talker.learning.rendering import driven
 
     shot = driven(trained, subject, subject.frames("val"), config.audio)
     told, files = dict[str, str](), dict[int, str]()
@@ -153,10 +153,10 @@ def _video(folder: Path, trained: TrainedTalker, subject: Subject, config: Expor
     import tempfile
 
     from d3talker.export.video import write_video
-    from d3talker.method.synthesis import render
+    from d3talker.learning.rendering import render
     from d3talker.people.media.predictions import Predictions
 
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         frames = Path(name) / "frames"
-        render(trained, subject, subject.frames("val"), config.audio, frames, [])
+        render(trained, METHOD, subject, subject.frames("val"), config.audio, frames)
         write_video(Predictions(frames), folder / "talk.mp4", config.quality, config.audio)

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from d3talker.errors import UserError
+from d3talker.learning.contract import Row
 from d3talker.method.config import Config
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row: its title in Table 4, and the fields of config.AblationConfig that differ from the full model's."""
-
-    title: str
-    switches: dict[str, str] = field(default_factory=dict)
-
 
 # The paper prints "w/o FM" and "Audio Only" with equal digits, likewise "w/o SCLoss" and "NCLoss Only", and the full
 # model and "Δμ, Δr, Δs": so the two of each pair are one setting.  "None" is the third of the contrast rows (the text
 # counts the header as line 1: contrast is lines 11-13), so it trains with no contrastive loss.
+# name -> title, and the fields of config.AblationConfig that differ from the full model's
 ABLATIONS: dict[str, Row] = {
     "full": Row("D³-Talker"),
     "without-facial-motion": Row("w/o FM", {"control": "audio"}),
@@ -38,7 +31,7 @@ ABLATIONS: dict[str, Row] = {
 }
 
 # Ours: a row of its own in every table, never a part of the paper's model.
-EXTENSIONS: dict[str, Row] = {"rig": Row("D³-Talker + rig", {"rig": "on"})}
+EXTENSIONS: dict[str, Row] = {"rig": Row("D³-Talker + rig", {"rig": "on"}, "everywhere")}
 ROWS = ABLATIONS | EXTENSIONS
 
 
@@ -48,11 +41,6 @@ def ablation(name: str) -> Row:
         return ROWS[name]
     except KeyError:
         raise UserError(f"the ablation '{name}' is unknown; choose one of {', '.join(ROWS)}") from None
-
-
-def same_setting(name: str) -> list[str]:
-    """All rows that train the same model as `name`, itself included, in table order."""
-    return [other for other, row in ROWS.items() if row.switches == ablation(name).switches]
 
 
 def ablated(config: Config, name: str) -> Config:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,41 +16,44 @@ from d3talker.errors import UserError
 from d3talker.graphics.gaussians import Gaussians
 from d3talker.graphics.layers import Camera, Posed, compose
 from d3talker.graphics.options import REGIONS
+from d3talker.learning.contract import Stage, Trained
 from d3talker.learning.graphs import Replayed
-from d3talker.learning.views import image
+from d3talker.learning.rendering import ping_pong
 from d3talker.method.adapt import CHECKPOINT, load_model
 from d3talker.method.config import Config
 from d3talker.method.driving import Drive, drive, imported_rows
 from d3talker.method.refiner import Refiner, fast_layout
 from d3talker.method.rig import HeadRig
+from d3talker.method.seen import TEST_TIME
 from d3talker.method.talker import General, Identity, Signals, Talker, device_of, total
 from d3talker.options import from_dict
-from d3talker.people.audio.features import OWN, steps, windows
+from d3talker.people.audio.features import OWN
 from d3talker.people.audio.statistics import AudioStatistics
 from d3talker.people.head.embedded import embedded_head
 from d3talker.people.head.upper import upper_face
-from d3talker.people.media.predictions import PredictionsWriter
-from d3talker.people.media.video import FPS, SAMPLE_RATE, read_audio
 from d3talker.people.motion.amplitude import Amplitude
 from d3talker.people.motion.audio_to_motion import Regression, RidgeMotion
 from d3talker.people.motion.hearing import Heard, hear, hear_subject
 from d3talker.people.motion.model import STANDS_IN, motion_from_state
 from d3talker.people.subject.layout import Frame, Subject
-from d3talker.people.subject.sound import clip_sound
-from d3talker.progress import track
 
 SHORTEST_OWN = 50  # frames: a shorter sound says too little of its own mean
 
 
-class TrainedTalker:
+class TrainedTalker(Trained):
     """A finished adaptation, ready to render."""
 
-    def __init__(self, run: Path | str, config_device: str = "auto") -> None:
-        """Read runs/.../adapt.safetensors.  Raises UserError when it is missing, damaged or unfinished."""
+    def __init__(self, run: Path | str, config_device: str = "auto", asked: Config | None = None) -> None:
+        """Read runs/.../adapt.safetensors; what drives it is as it was trained, or as `asked`.
+
+        Raises UserError when it is missing, damaged or unfinished.
+        """
         state = checkpoint.load(Path(run) / CHECKPOINT)
         if not state["done"]:
             raise UserError(f"{run} is not trained to its end; run the same training command again to go on")
         self.config: Config = replace(from_dict(Config, state["config"]), device=config_device)
+        if asked is not None:
+            self.config = driven_as(self.config, asked)
         self.device = device_of(self.config)
         self.seconds: float = state["seconds"]
         self.run, self.data = run, state["job"].get("data")
@@ -149,6 +152,11 @@ class TrainedTalker:
         looped = self.upper[ping_pong(len(self.upper), count)]
         return looped if self.config.signals.eyes == "loop" else np.broadcast_to(self.upper.mean(0), looped.shape)
 
+    def stages(self) -> dict[str, Stage]:
+        """The coarse frame, and the refiner where there is one."""
+        coarse: dict[str, Stage] = {"encode, deform, rasterise, compose": self.coarse}
+        return coarse if self.refiner is None else {**coarse, "refine": self.refine}
+
     @torch.no_grad()
     def refine(self, coarse: Tensor) -> Tensor:
         """Coarse frame [H, W, 3] -> fine frame (paper 3.4); the same where there is no refiner."""
@@ -163,7 +171,7 @@ class TrainedTalker:
             return (self.refiner(coarse[None])[0].float(),)
 
     @torch.no_grad()
-    def frame(self, signals: Drive, index: int, camera: Camera, back: Tensor) -> Tensor:
+    def coarse(self, signals: Drive, index: int, camera: Camera, back: Tensor) -> Tensor:
         """One coarse frame, float32 [H, W, 3] in [0, 1], over `back` [H, W, 3]."""
         self.talker.check_values = self.device.type == "cpu" or not self._looked  # once, on CUDA: to look is to wait
         self._looked = True
@@ -180,87 +188,13 @@ class TrainedTalker:
         return tuple(value for r in REGIONS for value in self.talker.posed(r, viewmat, deltas[r]))
 
 
-@dataclass(frozen=True)
-class Shot:
-    """What a trained talker shows, before it is drawn: for each frame its camera and real torso (`frames`), and what drives it.
-
-    sound: mono, 16 kHz, from the first frame on.
-    """
-
-    setting: Literal["self", "cross"]
-    frames: Sequence[Frame]
-    signals: Drive
-    sound: np.ndarray
-
-
-def driven(trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], audio_file: Path | None) -> Shot:
-    """The frames' own sound, or any other over their poses back and forth for as long as it lasts.
-
-    Raises UserError when the sound cannot be read, is shorter than a frame, or its features cannot be made here.
-    """
-    if audio_file is None:
-        return Shot("self", frames, trained.drive(subject, frames), clip_sound(subject, frames))
-    audio = read_audio(audio_file)
-    count = len(audio) * FPS // SAMPLE_RATE
-    if count == 0:
-        raise UserError(f"{audio_file} is shorter than one frame; give a longer sound")
-    signals = trained.drive_by(subject, windows(steps(trained.feature_name, audio), count), audio)
-    poses = [frames[index] for index in ping_pong(len(frames), count)]
-    return Shot("cross", poses, signals, audio[:count * SAMPLE_RATE // FPS])
-
-
-def render(
-    trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], audio_file: Path | None, out: Path, notes: list[str]
-) -> None:
-    """Write the predictions folder of what `driven` gives."""
-    shot = driven(trained, subject, frames, audio_file)
-    _render(trained, subject, shot.frames, shot.signals, out, shot.setting, shot.sound, notes)
-
-
-def render_self(trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], out: Path, notes: list[str]) -> None:
-    """Write the predictions folder of the self-driven setting: the frames' own sound, pose, torso and background."""
-    render(trained, subject, frames, None, out, notes)
-
-
-def render_cross(
-    trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], audio_file: Path, out: Path, notes: list[str]
-) -> None:
-    """Write the predictions folder of the cross-driven setting: any sound, over the poses of `frames` back and forth."""
-    render(trained, subject, frames, audio_file, out, notes)
-
-
-def _render(
-    trained: TrainedTalker, subject: Subject, frames: Sequence[Frame], signals: Drive, out: Path,
-    setting: Literal["self", "cross"], audio: np.ndarray, notes: list[str],
-) -> None:
-    writer = PredictionsWriter(
-        out, method="d3talker", subject=subject.name, setting=setting, first_img_id=frames[0].img_id, torso_mode="gt",
-        source="d3talker", audio=audio, notes=[*notes, *trained.notes],
-    )
-    with writer:
-        for index, frame in enumerate(track(frames, f"rendering {subject.name}")):
-            coarse = trained.frame(signals, index, camera(subject, frame, trained.device), back(subject, frame, trained.device))
-            picture = trained.refine(coarse)
-            writer.write((picture * 255).round().byte().cpu().numpy())
-
-
-def camera(subject: Subject, frame: Frame, device: torch.device) -> Camera:
-    """The camera of one frame."""
-    viewmat = torch.from_numpy(Subject.viewmats([frame])[0]).float().to(device)
-    return Camera(viewmat, torch.from_numpy(subject.K).float().to(device), subject.size[1], subject.size[0])
-
-
-def back(subject: Subject, frame: Frame, device: torch.device) -> Tensor:
-    """What stands behind the head, float32 [H, W, 3]."""
-    return image(torch.from_numpy(subject.torso_over_background(frame.img_id)).to(device))
-
-
-def ping_pong(length: int, count: int) -> np.ndarray:
-    """Indices 0 ... length-1, back, and forth again, `count` of them."""
-    if length == 1:
-        return np.zeros(count, int)
-    steps = np.arange(count) % (2 * length - 2)
-    return np.where(steps < length, steps, 2 * length - 2 - steps)
+def driven_as(config: Config, asked: Config) -> Config:
+    """A trained configuration with the test-time options of another."""
+    sections = {
+        section: replace(getattr(config, section), **{name: getattr(getattr(asked, section), name) for name in names or ()})
+        for section, names in TEST_TIME.items()
+    }
+    return replace(config, **sections)
 
 
 def _empty_talker(config: Config, audio_columns: int) -> Talker:

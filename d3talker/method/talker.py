@@ -8,12 +8,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from d3talker.errors import UserError
 from d3talker.graphics.gaussians import Gaussians
 from d3talker.graphics.layers import Camera, Layer, Posed
 from d3talker.graphics.options import REGIONS, Region
 from d3talker.graphics.render import rasterize
 from d3talker.graphics.render.sh import eval_sh
+from d3talker.learning.contract import device_named
 from d3talker.learning.encoders import AudioEncoder, EyeEncoder
 from d3talker.learning.fields import Anchors, Deformation, DeformationField
 from d3talker.method.config import Config, FieldConfig
@@ -185,7 +185,4 @@ def total(parts: Mapping[str, Deformation]) -> Deformation:
 
 def device_of(config: Config) -> torch.device:
     """The device that `config.device` names.  Raises UserError when CUDA is asked for and absent."""
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("device cuda was asked for, but torch sees no CUDA GPU; choose the device cpu, or see: d3talker doctor")
-    name = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
-    return torch.device(name)
+    return device_named(config.device)

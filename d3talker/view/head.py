@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from d3talker.graphics.options import REGIONS
-from d3talker.method.synthesis import TrainedTalker, driven
+from d3talker.learning.rendering import driven
+from d3talker.method.synthesis import TrainedTalker
 from d3talker.people.subject.layout import Subject
 from d3talker.view.options import ViewConfig
 from d3talker.view.page import Page, serve_page

@@ -11,8 +11,9 @@ import torch
 
 from d3talker.export.splats import Splats, joined, of_frame
 from d3talker.graphics.options import REGIONS, Region
+from d3talker.learning.rendering import Shot, back, camera
 from d3talker.method.driving import Drive, pncc_signal
-from d3talker.method.synthesis import Shot, TrainedTalker, back, camera
+from d3talker.method.synthesis import TrainedTalker
 from d3talker.people.head.embedded import embedded_head
 from d3talker.people.head.upper import upper_face
 from d3talker.people.subject.layout import Subject
@@ -65,8 +66,8 @@ class Speaking:
         """The talker's own frame, uint8 [H, W, 3], with its refiner; expressions follow the controls, shares and boxes do not."""
         frame, (signals, index) = self.shot.frames[at], self._steered(at, controls)
         device = self.trained.device
-        coarse = self.trained.frame(signals, index, camera(self.subject, frame, device), back(self.subject, frame, device))
-        return (self.trained.refine(coarse) * 255).round().byte().cpu().numpy()
+        picture = self.trained.frame(signals, index, camera(self.subject, frame, device), back(self.subject, frame, device))
+        return (picture * 255).round().byte().cpu().numpy()
 
     def truth(self, at: int) -> np.ndarray:
         """The video's frame of this pose, uint8 [H, W, 3]; with another sound it says other words."""

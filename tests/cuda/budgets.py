@@ -13,12 +13,13 @@ from card import METER
 from stand_ins import card
 
 from d3talker.learning.priors import load_priors
+from d3talker.learning.rendering import back, camera
 from d3talker.learning.views import load_views
 from d3talker.method.adapt import Adaptation
 from d3talker.method.config import Config
 from d3talker.method.driving import training_signals
 from d3talker.method.pretrain import Person, Pretraining
-from d3talker.method.synthesis import TrainedTalker, back, camera
+from d3talker.method.synthesis import TrainedTalker
 from d3talker.people.subject.layout import Subject
 
 FRAMES = 10
@@ -76,7 +77,7 @@ def counts(config: Config, people: list[Subject], runs: Path) -> dict[str, dict[
         talker, test = TrainedTalker(runs / "alone", "cuda"), people[0].frames("val")[:2]
         drive = talker.drive(people[0], test)
         view = camera(people[0], test[0], talker.device), back(people[0], test[0], talker.device)
-        result["frame"] = counted("frame", lambda: talker.frame(drive, 0, *view))
-        coarse = talker.frame(drive, 0, *view)
+        result["frame"] = counted("frame", lambda: talker.coarse(drive, 0, *view))
+        coarse = talker.coarse(drive, 0, *view)
         result["refined"] = counted("refined", lambda: talker.refine(coarse))
     return result

@@ -25,11 +25,12 @@ from stand_ins import card
 from d3talker import checkpoint
 from d3talker.learning import loop
 from d3talker.learning.backbones import Backbone
+from d3talker.learning.rendering import back, camera, render
 from d3talker.method import adapt
 from d3talker.method.adapt import train_identity
 from d3talker.method.config import PAPER, Config
 from d3talker.method.pretrain import CHECKPOINT, pretrain
-from d3talker.method.synthesis import TrainedTalker, back, camera, render_self
+from d3talker.method.synthesis import TrainedTalker
 from d3talker.people.subject.layout import Subject
 
 
@@ -178,7 +179,7 @@ def rendering(runs: Path, person: Subject) -> dict[str, Any]:
         talker = TrainedTalker(runs / "alone", device)
         signals = talker.drive(person, test)
         pictures = [
-            talker.refine(talker.frame(signals, i, camera(person, frame, talker.device), back(person, frame, talker.device))).cpu().numpy()
+            talker.refine(talker.coarse(signals, i, camera(person, frame, talker.device), back(person, frame, talker.device))).cpu().numpy()
             for i, frame in enumerate(test)
         ]
         return np.stack(pictures)
@@ -188,11 +189,11 @@ def rendering(runs: Path, person: Subject) -> dict[str, Any]:
         warm_up("cuda")
         got = fine("cuda")
         talker = TrainedTalker(runs / "alone", "cuda")
-        render_self(talker, person, test[:2], runs / "predictions", [])
+        render(talker, "d3talker", person, test[:2], None, runs / "predictions")
         signals = talker.drive(person, test)
         views = [(camera(person, frame, talker.device), back(person, frame, talker.device)) for frame in test]
         stages: dict[str, Callable[[int, Any], Any]] = {
-            "coarse": lambda i, _: talker.frame(signals, i, *views[i]), "refine": lambda _, picture: talker.refine(picture),
+            "coarse": lambda i, _: talker.coarse(signals, i, *views[i]), "refine": lambda _, picture: talker.refine(picture),
         }
         with peak_memory(True):
             speed = stages_fps(time_stages(stages, 2, warm_up=1, cuda=True), True)

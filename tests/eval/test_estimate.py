@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from toys import ToySubject, toy_harness, toy_sweep, toy_tasks
 
-from eval.estimate import GUESSES, Clock, Cost, Estimator, duration, training_steps
+from baselines.registry import trained_here
+from eval.estimate import GUESSES, Clock, Cost, Estimator, duration
 from eval.jobs import units
 from eval.protocol import D3_V1
 from eval.records import Stage
@@ -27,7 +28,7 @@ def test_a_plan_is_the_sum_of_its_parts(tmp_path):
     estimator = Estimator(Store(tmp_path), D3_V1, "cpu")
     rates, open_ = estimator.rates((64, 64)), units(TASKS)
     config, frames = TASKS[0].config, 300
-    training = Cost(training_steps(config) * rates.step_s, rates.run_bytes)
+    training = Cost(trained_here("d3talker").steps(config) * rates.step_s, rates.run_bytes)
     one = Cost(frames * (rates.render_s + rates.score_s), frames * rates.frame_bytes)
     steps = config.pretrain
     shared = Cost((steps.face + steps.mouth) * rates.step_s, 2 * rates.run_bytes)

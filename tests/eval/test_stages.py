@@ -15,7 +15,7 @@ from eval.stages import footnotes, or_anew, weights_at
 
 
 def test_a_damaged_checkpoint_is_set_aside_and_a_good_one_stays(tmp_path):
-    path, other = tmp_path / "adapt.safetensors", tmp_path / "pretrain.safetensors"
+    path, other = tmp_path / "run" / "adapt.safetensors", tmp_path / "pretrain.safetensors"
 
     def train() -> float:
         if path.exists():
@@ -23,13 +23,13 @@ def test_a_damaged_checkpoint_is_set_aside_and_a_good_one_stays(tmp_path):
         checkpoint.save(path, {"x": 1.5})
         return 0.5
 
-    assert or_anew(train, path) == 0.5 and or_anew(train, path) == 1.5
+    assert or_anew(train, tmp_path / "run") == 0.5 and or_anew(train, tmp_path / "run") == 1.5
     path.write_bytes(path.read_bytes()[:-10])
-    assert or_anew(train, path) == 0.5
+    assert or_anew(train, tmp_path / "run") == 0.5
     assert checkpoint.load(path)["x"] == 1.5 and path.with_suffix(".damaged").exists()
     other.write_bytes(b"")
     with pytest.raises(checkpoint.Unusable):
-        or_anew(lambda: checkpoint.load(other)["x"], path)
+        or_anew(lambda: checkpoint.load(other)["x"], tmp_path / "run")
     assert path.exists() and other.exists()
 
 
@@ -48,6 +48,6 @@ def test_weights_are_passed_on_for_the_time_of_training(monkeypatch, before):
 
 def test_an_oracle_is_named():
     oracle = replace(PAPER, signals=replace(PAPER.signals, motion_source="tracked", eyes="video"))
-    assert any("ORACLE" in note for note in footnotes(oracle))
-    assert not any("ORACLE" in note for note in footnotes(PAPER))
-    assert any("test video" in note for note in footnotes(oracle))
+    assert any("ORACLE" in note for note in footnotes("d3talker", oracle))
+    assert not any("ORACLE" in note for note in footnotes("d3talker", PAPER))
+    assert any("test video" in note for note in footnotes("d3talker", oracle))

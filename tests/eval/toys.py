@@ -130,7 +130,7 @@ def clip(out: Path, subject: Any, content: str, setting: Any = "self") -> None:
 
 def toy_tasks(count: int, sounds: tuple[str, ...] = (), pretrain: bool = False) -> list[Task]:
     """`count` trained jobs and as many floors; each trained one also driven by every sound."""
-    start = Pretraining(PAPER, (ToySubject("pia"), ToySubject("pim"))) if pretrain else None  # type: ignore[arg-type]
+    start = Pretraining("d3talker", PAPER, (ToySubject("pia"), ToySubject("pim"))) if pretrain else None  # type: ignore[arg-type]
     tasks = []
     for index in range(count):
         subject: Any = ToySubject(f"s{index}")

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from baselines.trained.dfrf.options import MINI, PAPER, TINY, Options
-from baselines.trained.shared.interim import Method
 from d3talker.errors import UserError
+from d3talker.learning.contract import Method
 
 if TYPE_CHECKING:
     from baselines.trained.dfrf.training import DFRFTraining
-    from baselines.trained.shared.interim import Trained
+    from d3talker.learning.contract import Trained
     from d3talker.options import Options as Unseen
     from d3talker.people.subject.layout import Frame, Subject
 
@@ -47,7 +47,7 @@ class DFRF(Method):
     def pretraining_steps(self, options: Options) -> int:
         return options.pretrain.base
 
-    def driven(self, options: Options) -> list[str]:
+    def driven(self, options: Options, motion: Path | None = None) -> list[str]:
         return ["Eyes: DFRF has no signal for them."]
 
     def train(

@@ -14,8 +14,8 @@ from baselines.trained.dfrf.options import Options
 from baselines.trained.dfrf.people import Person, load_person, reference_rows
 from baselines.trained.dfrf.training import BASE, CHECKPOINT, DFRFTraining, base_hash, load_base
 from baselines.trained.shared.hearing import Hearing
-from baselines.trained.shared.interim import device_named
 from d3talker.errors import UserError
+from d3talker.learning.contract import device_named
 from d3talker.learning.loop import finished
 from d3talker.options import Options as Unseen
 from d3talker.options import without

@@ -15,12 +15,12 @@ from baselines.trained.dfrf.options import Options
 from baselines.trained.dfrf.references import References, gather
 from baselines.trained.dfrf.training import CHECKPOINT
 from baselines.trained.shared.hearing import Hearing, SoundDrive
-from baselines.trained.shared.interim import Trained, device_named
 from d3talker import checkpoint
 from d3talker.errors import UserError
 from d3talker.graphics.layers import Camera
 from d3talker.graphics.volume import pixel_grid
 from d3talker.graphics.volume.rays import directions
+from d3talker.learning.contract import Trained, device_named
 from d3talker.options import from_dict
 from d3talker.people.subject.layout import Frame, Subject
 

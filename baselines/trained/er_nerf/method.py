@@ -10,7 +10,7 @@ from baselines.trained.er_nerf.options import MINI, PAPER, TINY, Options
 from baselines.trained.nerf.method import NERF_DEVIATIONS, RadianceMethod
 
 if TYPE_CHECKING:
-    from baselines.trained.shared.interim import Trained
+    from d3talker.learning.contract import Trained
 
 
 class ERNeRF(RadianceMethod):

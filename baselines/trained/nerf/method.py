@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from baselines.trained.shared.interim import Method
 from d3talker.errors import UserError
+from d3talker.learning.contract import Method
 from d3talker.options import ALL, without
 from d3talker.options import Options as Named
 
@@ -46,7 +46,7 @@ class RadianceMethod(Method):
     def steps(self, options: Any) -> int:
         return options.schedule.head + options.schedule.lips
 
-    def driven(self, options: Any) -> list[str]:
+    def driven(self, options: Any, motion: Path | None = None) -> list[str]:
         rule = {
             "loop": "Eyes: the training frames' in a loop, where the official code reads the test video's.",
             "still": "Eyes: still, where the official code reads the test video's.",
@@ -57,7 +57,7 @@ class RadianceMethod(Method):
     def loop(self, options: Any, subject: Subject, frames: Sequence[Frame], out: Path, seed: int) -> RadianceTraining:
         """Its training, ready to run."""
         from baselines.trained.shared.hearing import Hearing
-        from baselines.trained.shared.interim import device_named
+        from d3talker.learning.contract import device_named
 
         hearing = Hearing.of(subject, frames, options.features, self.eyes(subject, frames))
         job = self._job(options, subject, frames)

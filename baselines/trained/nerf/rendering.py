@@ -14,11 +14,11 @@ from torch import Tensor
 from baselines.trained.nerf.field import RadianceField, picture
 from baselines.trained.nerf.training import CHECKPOINT
 from baselines.trained.shared.hearing import Hearing, SoundDrive
-from baselines.trained.shared.interim import Trained, device_named
 from d3talker import checkpoint
 from d3talker.errors import UserError
 from d3talker.graphics.layers import Camera
 from d3talker.graphics.volume import OccupancyGrid
+from d3talker.learning.contract import Trained, device_named
 from d3talker.options import from_dict
 from d3talker.people.subject.layout import Frame, Subject
 

@@ -10,7 +10,7 @@ from baselines.trained.nerf.method import NERF_DEVIATIONS, RadianceMethod
 from baselines.trained.rad_nerf.options import MINI, PAPER, TINY, Options
 
 if TYPE_CHECKING:
-    from baselines.trained.shared.interim import Trained
+    from d3talker.learning.contract import Trained
 
 
 class RADNeRF(RadianceMethod):

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from baselines.trained.shared.interim import ping_pong
 from d3talker.errors import UserError
 from d3talker.learning.encoders import window
+from d3talker.learning.rendering import ping_pong
 from d3talker.people.audio.features import OWN
 from d3talker.people.audio.statistics import AudioStatistics
 from d3talker.people.subject.action_units import BLINK_MAX

@@ -14,9 +14,9 @@ from baselines.methods.nearest_pose import nearest_rows, poses
 from baselines.trained.dfrf.method import DFRF
 from baselines.trained.er_nerf.method import ERNeRF
 from baselines.trained.rad_nerf.method import RADNeRF
-from baselines.trained.shared.interim import back, camera
 from d3talker import checkpoint
 from d3talker.errors import UserError
+from d3talker.learning.rendering import back, camera
 from d3talker.people.subject.layout import Subject
 
 CPU = torch.device("cpu")

@@ -16,8 +16,9 @@ from d3talker.files import read_json
 from d3talker.graphics.layers import Layer, Posed, compose
 from d3talker.graphics.options import REGIONS
 from d3talker.graphics.render import rasterize
+from d3talker.learning.rendering import back, camera, driven
 from d3talker.method.adapt import train_identity
-from d3talker.method.synthesis import TrainedTalker, back, camera, driven
+from d3talker.method.synthesis import TrainedTalker
 from d3talker.people.head.embedded import embedded_head
 from d3talker.people.media.mark import read_mark
 from d3talker.people.media.video import probe, read_audio, read_frames, write_wav
@@ -86,7 +87,7 @@ def test_the_ply_of_a_frame_is_drawn_as_the_talker_draws_it(exported: Path, trai
     face, mouth = (draw(part, view, c2w[:3, 3]) for part in parts)
     behind = back(subject, shot.frames[at], talker.device)
     again = compose(face, mouth, behind).clamp(0, 1)
-    expected = talker.frame(shot.signals, at, view, behind)
+    expected = talker.coarse(shot.signals, at, view, behind)
     assert (again - expected).abs().max() < 2e-3 and (expected - behind).abs().max() > 0.1
     assert cameras["frames"][at]["ply_file_path"] == f"frames/{at:06d}.ply"
     assert cameras["fl_x"] == pytest.approx(subject.K[0, 0]) and len(cameras["frames"]) == 25

@@ -13,9 +13,10 @@ import torch
 from d3talker import checkpoint
 from d3talker.errors import UserError
 from d3talker.learning import loop
+from d3talker.learning.rendering import back, camera
 from d3talker.method.adapt import CHECKPOINT, train_identity
 from d3talker.method.config import MINI, Config, check
-from d3talker.method.synthesis import TrainedTalker, back, camera
+from d3talker.method.synthesis import TrainedTalker
 from d3talker.people.audio.features import steps, windows
 from d3talker.people.audio.statistics import AudioStatistics
 from d3talker.people.head.embedded import embedded_head
@@ -133,7 +134,7 @@ def test_adaptation_beats_the_mean_training_frame(person: Path, tmp_path: Path) 
     trained, test = TrainedTalker(tmp_path / "run", "cpu"), subject.frames("val")[:8]
     signals = trained.drive(subject, test)
     truth = np.stack([subject.gt(f.img_id) / 255 for f in test])
-    ours = np.stack([trained.frame(signals, i, camera(subject, f, trained.device), back(subject, f, trained.device)).numpy()
+    ours = np.stack([trained.coarse(signals, i, camera(subject, f, trained.device), back(subject, f, trained.device)).numpy()
                      for i, f in enumerate(test)])
     mean = np.mean([subject.gt(f.img_id) / 255 for f in frames], 0)
 
@@ -236,7 +237,7 @@ def test_rendering_is_deterministic(person: Path, finished: Path) -> None:
     for _ in range(2):
         trained = TrainedTalker(finished, "cpu")
         signals = trained.drive(subject, [frame])
-        pictures.append(trained.frame(signals, 0, camera(subject, frame, trained.device), back(subject, frame, trained.device)))
+        pictures.append(trained.coarse(signals, 0, camera(subject, frame, trained.device), back(subject, frame, trained.device)))
     assert torch.equal(*pictures)
 
 

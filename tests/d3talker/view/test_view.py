@@ -20,8 +20,9 @@ from PIL import Image
 from d3talker import cli
 from d3talker.export.splats import of_frame
 from d3talker.graphics.options import REGIONS
+from d3talker.learning.rendering import driven
 from d3talker.method.adapt import train_identity
-from d3talker.method.synthesis import TrainedTalker, driven
+from d3talker.method.synthesis import TrainedTalker
 from d3talker.people.subject.layout import Subject
 from d3talker.view.command import open_view
 from d3talker.view.options import ViewConfig
