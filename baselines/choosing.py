@@ -38,12 +38,16 @@ def preset_options(method: str, preset: str) -> Any:
     return presets[preset]
 
 
-def chosen(args: Sequence[str], flag: str, methods: Sequence[str], preset: Preset) -> tuple[Preset, Any]:
+def chosen(args: Sequence[str], flag: str, methods: Sequence[str], preset: Preset, all_trained: bool = False) -> tuple[Preset, Any]:
     """The preset that a command line names, and the options of the trained methods among those that `flag` names.
 
     methods, preset: where none is named.  Of one trained method, its options themselves; of several, one field a method.
+    Raises UserError for an unknown preset, and with all_trained for a method that is not trained here.
     """
-    names = trained(given(args, flag) or methods)
+    wanted = given(args, flag) or methods
+    for name in wanted if all_trained else ():
+        trained_here(name)
+    names = trained(wanted)
     named = (given(args, "--preset") or [preset])[0]
     return cast(Preset, named), options_of(names, {name: preset_options(name, named) for name in names})
 

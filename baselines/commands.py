@@ -42,7 +42,7 @@ class PretrainCommand(Generic[O]):
     @classmethod
     def defaults(cls, args: Sequence[str]) -> PretrainCommand[Any]:
         """The defaults that the method and the preset named in `args` bring."""
-        preset, model = chosen(args, "--method", [cls.method], cls.preset)
+        preset, model = chosen(args, "--method", [cls.method], cls.preset, True)
         return cls(subjects=tyro.MISSING, out=tyro.MISSING, preset=preset, model=model)
 
     def run(self) -> None:
@@ -88,7 +88,7 @@ class AdaptCommand(Generic[O]):
     @classmethod
     def defaults(cls, args: Sequence[str]) -> AdaptCommand[Any]:
         """The defaults that the method and the preset named in `args` bring."""
-        preset, model = chosen(args, "--method", [cls.method], cls.preset)
+        preset, model = chosen(args, "--method", [cls.method], cls.preset, True)
         return cls(subject=tyro.MISSING, out=tyro.MISSING, preset=preset, model=model)
 
     def run(self) -> None:
