@@ -87,6 +87,8 @@ class BenchConfig(Generic[O]):
     """Compare all frames and sounds that are there with their checksums, before anything runs."""
     dry_run: bool = False
     """Print the plan with an estimate of time and disk, and stop."""
+    watch: bool = False
+    """Run nothing: show the jobs of --out as a live table, beside a bench that works there on this or another machine."""
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
     """Where jobs run."""
     model: O = None  # type: ignore[assignment]
@@ -121,7 +123,11 @@ def run(config: BenchConfig) -> int:
     from eval.stages import ModelStages
     from eval.sweep import Sweep
     from eval.warm import warm_up
+    from eval.watch import watch
 
+    if config.watch:
+        watch(Store(config.out))
+        return 0
     check_names(config.metrics)
     options = config.options()
     planned, store = plan(request(config, options)), Store(config.out)

@@ -90,11 +90,11 @@ class Browser:
     def open(self, page: Path) -> None:
         """Load a page and wait until it is complete."""
         self.visit(page.resolve().as_uri())
-        self.wait(f"document.readyState === 'complete' && location.pathname.endsWith({json.dumps(page.name)})")
 
     def visit(self, url: str) -> None:
-        """Begin to load an address."""
+        """Load an address and wait until it is complete."""
         self.call("Page.navigate", url=url)
+        self.wait(f"document.readyState === 'complete' && location.href.startsWith({json.dumps(url)})", 60)
 
     def wait(self, condition: str, seconds: float = 20) -> None:
         """Wait until an expression is true."""
