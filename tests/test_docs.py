@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXT = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in PAGES}
 FOREIGN = {"process.py", "mirror.py", "all.md"}  # of the official codes; written by the reader; in a report
-FOREIGN_FLAGS = {"--share", "--constraint"}
+FOREIGN_FLAGS = {"--share", "--constraint", "--logdir"}
 FLAG = re.compile(r"(?<![\w-])--[a-z][\w.-]*")
 FILE = re.compile(r"[\w./{},*-]+\.(?:py|md|toml|sh|txt)|(?:baselines|eval|docs|reports|tests)(?:/[\w-]+)+/?")
 PACKAGES = ("d3talker", "baselines", "eval", "reports")
@@ -226,7 +226,7 @@ def test_quick_command_runs(page: str, args: list[str], place: Path, monkeypatch
 
 def test_first_example_of_the_readme_runs(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its first command and its training are run by tests/test_slice.py; here the floors stand for the model."""
-    _, bench, report = commands(TEXT["README.md"].split("## From a video")[1])[:3]
+    _, bench, report = commands(TEXT["README.md"].split("## From a video to a row")[1])[:3]
     main = main_in(place, monkeypatch)
     assert (bench[0], report[0]) == ("bench", "report")
     assert main([*bench, "--methods", "ground-truth", "mean-frame", "--metrics", "psnr"]) == 0
