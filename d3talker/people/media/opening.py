@@ -12,6 +12,7 @@ from d3talker.errors import UserError
 
 FPS = 25
 LONGEST_GAP = 30.0  # seconds between two frames; a clock that jumps further is broken
+ENDS_EARLY = 0.5  # seconds before its announced end that the last frame of a whole file may begin
 
 
 def open_media(path: Path | str) -> av.container.InputContainer:
@@ -54,22 +55,37 @@ def decode_pictures(path: Path | str) -> Iterator[tuple[float, av.VideoFrame]]:
     with open_media(path) as container:
         stream = picture(container, path)
         stream.thread_type = "AUTO"
-        rate, count, last = float(stream.average_rate or FPS), 0, -float("inf")
+        rate, count, last, packets = float(stream.average_rate or FPS), 0, -float("inf"), 0
         try:
-            for frame in container.decode(stream):
-                seconds = frame.time if frame.time is not None else count / rate
-                if seconds < last - 1 or (count and seconds > last + LONGEST_GAP):
-                    raise UserError(
-                        f"the picture's time stamps in {path} jump from {last:.2f} s to {seconds:.2f} s, as where files were "
-                        "joined; re-encode it"
-                    )
-                last = max(seconds, last)
-                yield seconds, frame
-                count += 1
+            for packet in container.demux(stream):
+                packets += packet.size > 0
+                for frame in packet.decode():
+                    seconds = frame.time if frame.time is not None else count / rate
+                    if seconds < last - 1 or (count and seconds > last + LONGEST_GAP):
+                        raise UserError(
+                            f"the picture's time stamps in {path} jump from {last:.2f} s to {seconds:.2f} s, as where files were "
+                            "joined; re-encode it"
+                        )
+                    last = max(seconds, last)
+                    yield seconds, frame
+                    count += 1
+            _whole(stream, packets, last, path)
         except av.FFmpegError as error:
             raise UserError(f"{path} breaks off after {count} frames ({error.strerror}); re-encode or replace it") from None
         if count == 0:
             raise UserError(f"{path} holds no frame that can be decoded; replace it")
+
+
+def _whole(stream: av.VideoStream, packets: int, last: float, path: Path | str) -> None:
+    """Refuse a file cut off behind its table of contents: it has fewer frames than that lists, and ends before its duration says.
+
+    Either alone is no fault: an edit list leaves frames out, a still picture may stand for seconds.
+    """
+    if packets >= stream.frames or not stream.duration or not stream.time_base:
+        return
+    end = float((stream.start_time or 0) * stream.time_base + stream.duration * stream.time_base)
+    if last < end - ENDS_EARLY:
+        raise UserError(f"{path} breaks off at {max(last, 0):.2f} s of {end:.2f} s; get the whole file")
 
 
 def first_picture(path: Path | str) -> float | None:

@@ -142,3 +142,16 @@ def test_a_phones_rotation_is_undone(tmp_path):
     shown = next(iter(read_frames(tmp_path / "phone.mp4")))
     assert shown.shape == (64, 48, 3)
     assert shown[:12, 36:].min() > 200 and shown[:, :28].max() < 60 and shown[24:].max() < 60
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
+def test_a_file_cut_off_behind_its_table_of_contents_is_refused(tmp_path, share):
+    noise = np.random.default_rng(0)
+    with VideoWriter(tmp_path / "whole.mp4", codec="h264", audio=np.zeros(64000, np.float32)) as writer:
+        for _ in range(100):
+            writer.write(noise.integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    whole = (tmp_path / "whole.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[:int(share * len(whole))])
+    assert len(list(read_frames(tmp_path / "whole.mp4"))) == 100
+    with pytest.raises(UserError, match=r"cut\.mp4 breaks off at \d\.\d\d s of 4\.00 s"):
+        list(read_frames(tmp_path / "cut.mp4"))
