@@ -17,7 +17,7 @@ from d3talker.errors import UserError
 from d3talker.files import read_json, write_json
 from d3talker.people.media.predictions import Predictions
 from eval.environment import describe
-from eval.jobs import Pretraining, Task, training_key, training_seed
+from eval.jobs import Pretraining, Task, training_seed
 from eval.metrics.registry import METRICS
 from eval.metrics.result import MetricResult
 from eval.records import Environment, Job, Record, Stage
@@ -143,7 +143,7 @@ class Harness:
 
     def _train(self, task: Task, outcome: Outcome) -> None:
         general = self.pretrain(task.pretraining, outcome) if task.pretraining else None
-        run, seed = self.store.run(task.job), training_seed(training_key(task.job))
+        run, seed = self.store.run(task.job), training_seed(task.job)
         stage = self._learn(run, lambda: self.stages.train(task, run, seed, general))
         outcome.stages["train"] = stage
         outcome.metrics["train_time"] = _training_time(stage, read_json(run / NOTE)["device"])
@@ -152,11 +152,13 @@ class Harness:
 
     def pretrain(self, pretraining: Pretraining, outcome: Outcome | None = None) -> Path:
         """The folder of a finished pre-training; one process makes it, others wait for it."""
-        run, seed = self.store.pretraining(pretraining.key), training_seed(pretraining.key)
+        run, seed = self.store.pretraining(pretraining.key), pretraining.seed
         with self.store.claim(f"pretrain-{pretraining.key}", wait=True):
             stage = self._learn(run, lambda: self.stages.pretrain(pretraining, run, seed))
         if outcome is not None:
             outcome.stages["pretrain"] = stage
+            if (run / "log.json").exists():
+                outcome.artifacts["pretrain_log"] = self.store.relative(run / "log.json")
         return run
 
     def _learn(self, run: Path, work: Callable[[], float]) -> Stage:

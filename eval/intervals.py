@@ -109,6 +109,20 @@ def paired_difference(a: Runs, b: Runs) -> Estimate | None:
     return _combine(pairs)  # type: ignore[arg-type]
 
 
+def shared_difference(a: Runs, b: Runs) -> Estimate | None:
+    """`paired_difference` of runs that pair up in their order, since both of a pair made the same random draws.
+
+    Over frames and seeds of one person, it is then the pairs' differences that vary from seed to seed.
+    """
+    pairs = {}
+    for subject in sorted(set(a) | set(b)):
+        left, right = (_stack(subject, side.get(subject, ())) for side in (a, b))
+        if left.shape != right.shape:
+            raise UserError(f"{subject} has {list(left.shape)} runs and frames on one side, {list(right.shape)} on the other")
+        pairs[subject] = left - right, None
+    return _combine(pairs)
+
+
 def common_frames(rows: Sequence[Runs]) -> list[dict[str, list[np.ndarray]]]:
     """The same runs, with NaN in every frame that any of them lacks.  All must have the same subjects and lengths."""
     seen = {

@@ -32,6 +32,11 @@ class Pretraining:
             "config": without(without(asdict(self.config), how.neutral), how.unseen_by_pretraining),
         })
 
+    @property
+    def seed(self) -> int:
+        """Of its people alone: whatever is switched, the draws are the same."""
+        return _seed({"subjects": [subject.data_hash for subject in self.subjects]})
+
 
 @dataclass(frozen=True)
 class Task:
@@ -69,20 +74,24 @@ def units(tasks: Iterable[Task]) -> list[Unit]:
 
 
 def training_key(job: Job) -> str:
-    """Jobs that differ only in what drives the finished model share one training."""
-    value = job.model_dump(exclude={"setting", "audio", "protocol", "source_hash"})
+    """Jobs that differ only in what drives the finished model, or what it leaves out, share one training."""
+    value = job.model_dump(exclude={"setting", "audio", "protocol", "source_hash", "ablation"})
     if job.trained:
         value["config"] = without(value["config"], trained_here(job.method).test_time)
     return sha256_json(value)
 
 
-def training_seed(key: str) -> int:
-    """The random seed of a training: a part of its key, so that whichever job comes first gives the same."""
-    return int(key[:12], 16) % (2**31)
+def training_seed(job: Job) -> int:
+    """The random seed of a training: of its subject, budget and seed index, so that rows of Table 4 share every draw they can."""
+    return _seed({"subject": job.subject_hash, "budget": job.budget, "seed": job.seed})
+
+
+def _seed(value: dict[str, Any]) -> int:
+    return int(sha256_json(value)[:12], 16) % (2**31)
 
 
 def canonical(rows: Mapping[str, Row], names: Sequence[str]) -> list[str]:
-    """Rows of a method without those that train the same model as another: each setting by its first name there."""
+    """Rows of a method without those of the same setting as another: each setting by its first name there."""
     return list(dict.fromkeys(same_setting(rows, name)[0] for name in names))
 
 

@@ -58,8 +58,8 @@ def losses(path: Path, logs: Mapping[str, Path]) -> bool:
     across = min(len(names), ACROSS)
     down = -(-len(names) // across)
     with drawing(path, 2.9 * across + 0.3, 2.2 * down + 0.3) as figure:
-        panels = figure.subplots(down, across, squeeze=False).flat
-        for axis in list(panels)[len(names):]:
+        panels = list(figure.subplots(down, across, squeeze=False).flat)
+        for axis in panels[len(names):]:
             axis.remove()
         for axis, name in zip(panels, names):
             for i, (title, (steps, curves, breaks)) in enumerate(runs.items()):

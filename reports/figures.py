@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from baselines.registry import methods
 from d3talker.people.media.video import FPS
 from eval.records import Record
 from reports import charts, curves
@@ -53,7 +54,23 @@ def draw_all(
     for cast in clips:
         if cast.kind == "self":
             figures += _clip_figures(folder, results, cast.members)
-    return figures
+    return figures + _pretraining_figure(folder, results)
+
+
+def _pretraining_figure(folder: Path, results: Results) -> list[Figure]:
+    """Every pre-training behind the records, a line each."""
+    logs: dict[str, Path] = {}
+    titles = {(spec.name, name): row.title for spec in methods() for name, row in spec.rows.items()}
+    for record in results.records:
+        log = results.artifact(record, "pretrain_log")
+        if log is not None and log not in logs.values():
+            row = titles.get((record.job.method, record.job.ablation), record.job.ablation)
+            logs[row] = log
+    figure = Figure(
+        "Pre-training", "Losses over the steps, the face's first; with --model.tensorboard also how far each field moves the "
+        "Gaussians, and the gradients of the contrastive losses beside the picture's.", "figures/pretraining",
+    )
+    return [figure] if curves.losses(folder / figure.path, logs) else []
 
 
 def _clip_figures(folder: Path, results: Results, records: Mapping[str, Record]) -> list[Figure]:

@@ -14,7 +14,8 @@ Standing = Literal["measured", "published", "floor", "reference"]
 class Column:
     """One column of values.  digits: after the point; unit "s" is written as a duration.
 
-    printed: the metric's name among published numbers, where it differs.  audio: only what this sound drives.
+    printed: the metric's name among published numbers, where it differs.  audio: only what this sound drives.  signed: values are
+    differences, written with their sign.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Column:
     printed: str = ""
     audio: str | None = None
     definition: str = ""
+    signed: bool = False
 
     @property
     def arrow(self) -> str:
@@ -112,7 +114,9 @@ class Notes:
 
 
 def number(value: float, column: Column) -> str:
-    """A value as the table writes it: fixed digits, or a duration for seconds."""
+    """A value as the table writes it: fixed digits, or a duration for seconds; a difference with its sign."""
+    if column.signed:
+        return f"{value:+.{column.digits}f}"
     if column.unit == "s":
         return duration(value)
     if column.metric == "fps":
@@ -134,7 +138,8 @@ def spread(cell: Cell, column: Column) -> str:
     if cell.value is None:
         return ""
     if cell.interval is not None and cell.interval[0] < cell.interval[1]:
-        return f"{number(cell.interval[0], column)}–{number(cell.interval[1], column)}"
+        between = " to " if column.signed else "–"
+        return f"{number(cell.interval[0], column)}{between}{number(cell.interval[1], column)}"
     if cell.sd:
         return f"± {number(cell.sd, column)}"
     return ""

@@ -17,6 +17,7 @@ from d3talker.version import __version__
 from eval.metrics.registry import METRICS
 from eval.offer import provide
 from reports.casts import Cast, casts
+from reports.differences import build_differences
 from reports.figures import draw_all
 from reports.grid import Grid
 from reports.lines import build, build_subjects
@@ -75,6 +76,8 @@ def run(config: ReportConfig) -> int:
     grids: list[Grid] = []
     for table in tables(results, specs, config.budget, config.columns):
         grids += [build(table, results), *([build_subjects(table, results)] if len(table.subjects) > 1 else [])]
+        if table.name == "table4" and (apart := build_differences(table, results)) is not None:
+            grids.append(apart)
     if config.verify:
         measured = {name for record in results.records for name, found in record.metrics.items() if found.value is not None}
         provide(sorted(measured & METRICS.keys()), config.weights, config.download)

@@ -58,7 +58,7 @@ class DensityControl:
         if step % c.every == 0:
             self._grow(optimizer, generator)
             self._keep(optimizer, self.gaussians.opacities() > c.min_opacity)
-        if step % c.reset_every == 0:
+        if c.reset_every and step % c.reset_every == 0:
             ceiling = torch.logit(torch.tensor(RESET_OPACITY)).item()
             self.gaussians.raw_opacities.clamp_(max=ceiling)
             _clear_state(optimizer, self.gaussians.raw_opacities)

@@ -29,7 +29,7 @@ class GaussianConfig:
     extent: float = 0.1  # InsTaG: uniform in a cube of +-0.1
     """Half side of the cube, in metres, in which Gaussians start."""
     means_lr: float = 1.6e-4  # 3DGS, InsTaG
-    """Learning rate of the centres; falls a hundredfold over a region's training."""
+    """Learning rate of the centres, times the cameras' extent in metres; falls to .36 of itself over a region's steps."""
     sh_lr: float = 2.5e-3  # 3DGS, InsTaG; higher bands take a twentieth
     """Learning rate of colour."""
     opacity_lr: float = 0.05  # InsTaG
@@ -59,7 +59,7 @@ class DensityConfig:
     min_opacity: float = 0.05  # InsTaG
     """Gaussians below this opacity are pruned."""
     reset_every: int = 3000  # 3DGS, InsTaG
-    """Steps between two resets of opacity."""
+    """Steps between two resets of opacity; 0 = none."""
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,10 @@ class AudioEncoder(nn.Module):
         ])
         self.weights = nn.Linear(window, window)
 
+    def over_time(self) -> list[nn.Parameter]:
+        """Parameters of the attention over the window, which the official codes give a rate of their own."""
+        return [*self.attention.parameters(), *self.weights.parameters()]
+
     def forward(self, window: Tensor) -> Tensor:
         features = self.alone(window)
         scores = self.weights(self.attention(features[:, :self.seen].T[None])[0, 0])

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 from d3talker.graphics.encoding import Cells, TriPlaneEncoder
 from d3talker.graphics.options import EncodingConfig, Region
@@ -67,11 +68,10 @@ class DeformationField(nn.Module):
         self.from_position = nn.Linear(encoded, hidden, bias=False)
         self.from_signal = nn.Linear(width, hidden, bias=False)
         self.from_eyes = nn.Linear(EYE_WIDTH, hidden, bias=False)
-        layers = mlp(hidden, hidden, sum(OUTPUTS[name] for name in self.attributes))
-        self.decoder = nn.Sequential(nn.ReLU(), layers)
-        last = layers[-1]
-        assert isinstance(last, nn.Linear)
-        nn.init.zeros_(last.weight)  # a field starts as no deformation at all
+        # A field starts as no deformation at all; its last layer draws nothing, so that any attributes start from the same draws.
+        last = skip_init(nn.Linear, hidden, sum(OUTPUTS[name] for name in self.attributes), bias=False)
+        nn.init.zeros_(last.weight)  # type: ignore[arg-type]
+        self.decoder = nn.Sequential(nn.ReLU(), nn.Sequential(*mlp(hidden, hidden), nn.ReLU(inplace=True), last))
 
     def anchors(self, means: Tensor, eye_floor: Tensor, cells: Cells | None = None) -> Anchors:
         """Encode the centres [N, 3]; gradients do not reach them, as the static field is learnt from the picture alone.

@@ -59,6 +59,7 @@ class Loop(ABC):
         self.board = Board(out) if measuring else None
         self.out, self.path, self.job, self.save_seconds = out, out / name, {**job, "seed": seed}, save_seconds
         self.generator = torch.Generator().manual_seed(seed)
+        self.splitting = torch.Generator().manual_seed(seed)  # density control's own: what it draws leaves the frames' order alone
         self.stage, self.step, self.seconds, self.points = self.stages[0], 0, 0.0, 0
         self.log: dict[str, Any] = {"stage": [], "step": [], "loss": {}}
         self.latest: torch.Tensor | None = None  # the last step's L1, on the device
@@ -173,7 +174,7 @@ class Loop(ABC):
         self._tell()
         checkpoint.save(self.path, {
             "job": self.job, "stage": self.stage, "step": self.step, "seconds": self.seconds, "done": done,
-            "points": self.points, "rng": self.generator.get_state(),
+            "points": self.points, "rng": self.generator.get_state(), "splitting": self.splitting.get_state(),
             "optimizer": [] if self.optimizer is None else optimiser_state(self.optimizer),
             "log": self.log, **self.state(),
         })
@@ -198,4 +199,5 @@ class Loop(ABC):
         if self.optimizer is not None:
             load_optimiser_state(self.optimizer, state["optimizer"])
         self.generator.set_state(state["rng"])
+        self.splitting.set_state(state["splitting"])
         self.log, self.points = state["log"], state["points"]

@@ -14,9 +14,12 @@ from d3talker.graphics.options import GaussianConfig
 from d3talker.learning.fields import DeformationField
 
 MEANS_END = 0.01  # 3DGS: the centres' learning rate falls a hundredfold
+# InsTaG: over 45,000 steps, of which an adaptation of 10,000 sees the first part, and a pre-training of 150,000 all and more.
+MEANS_HORIZON, MEANS_HORIZON_PRETRAINING = 4.5, 0.3
 NET_END = 0.5  # InsTaG: .5 ** (step / steps)
 FUSE_OPACITY_LR = 1e-3  # InsTaG train_fuse_con.py
-NET = {"betas": (0.9, 0.99), "eps": 1e-8, "weight_decay": 0.01}  # InsTaG's AdamW in adaptation
+NET = {"betas": (0.9, 0.99), "eps": 1e-8}  # InsTaG's AdamW in adaptation
+GRID_DECAY = 0.01  # InsTaG motion_net.py:296-313; MLPs and encoders have none
 
 
 def optimiser(groups: list[dict[str, Any]]) -> AdamW:
@@ -24,40 +27,47 @@ def optimiser(groups: list[dict[str, Any]]) -> AdamW:
     return AdamW([{**group, "rate": group["lr"]} for group in groups], fused=True)
 
 
-def set_rates(optimizer: Optimizer, done: float, scale: float = 1.0) -> None:
-    """Learning rates after the share `done` of a stage's steps; `scale` is for the groups named "general"."""
+def set_rates(optimizer: Optimizer, done: float, scale: float = 1.0, horizon: float = MEANS_HORIZON) -> None:
+    """Learning rates after the share `done` of a stage's steps; `scale` is for the groups named "general".
+
+    horizon: stages until the centres' rate has fallen all its way.
+    """
+    falls = MEANS_END ** min(done / horizon, 1)
     for group in optimizer.param_groups:
-        decay = MEANS_END**done if group["name"] == "means" else NET_END**done if "field" in group["name"] else 1.0
+        decay = falls if group["name"] == "means" else NET_END**done if "field" in group["name"] else 1.0
         group["lr"] = group["rate"] * decay * (scale if group["name"] == "general field" else 1.0)
 
 
-def gaussian_groups(gaussians: Gaussians, config: GaussianConfig) -> list[dict[str, Any]]:
-    """One Adam group a parameter, with 3DGS' learning rates and epsilon."""
+def gaussian_groups(
+    gaussians: Gaussians, config: GaussianConfig, extent: float = 1.0, haste: float = 1.0
+) -> list[dict[str, Any]]:
+    """One Adam group a parameter, with 3DGS' rates, times `haste`, and epsilon; extent: of the cameras, for the centres' rate."""
     c = config
-    rates = {"means": c.means_lr, "quats": c.quat_lr, "raw_scales": c.scale_lr, "raw_opacities": c.opacity_lr, "sh": c.sh_lr}
+    rates = {"quats": c.quat_lr, "raw_scales": c.scale_lr, "raw_opacities": c.opacity_lr, "sh": c.sh_lr}
+    rates["means"] = c.means_lr * extent
     return [
-        {"name": name, "params": [getattr(gaussians, name)], "lr": rates[name], "eps": 1e-15, "weight_decay": 0.0}
+        {"name": name, "params": [getattr(gaussians, name)], "lr": rates[name] * haste, "eps": 1e-15, "weight_decay": 0.0}
         for name in gaussians.NAMES
     ]
 
 
-def fuse_groups(face: Gaussians, mouth: Gaussians, config: GaussianConfig) -> list[dict[str, Any]]:
+def fuse_groups(face: Gaussians, mouth: Gaussians, config: GaussianConfig, haste: float = 1.0) -> list[dict[str, Any]]:
     """What the fuse stage trains: colour and opacity of the face, colour of the mouth (InsTaG train_fuse_con.py)."""
-    groups = [g for g in gaussian_groups(face, config) if g["name"] in ("sh", "raw_opacities")]
-    groups += [g for g in gaussian_groups(mouth, config) if g["name"] == "sh"]
-    return [{**g, "lr": FUSE_OPACITY_LR if g["name"] == "raw_opacities" else g["lr"]} for g in groups]
+    groups = [g for g in gaussian_groups(face, config, haste=haste) if g["name"] in ("sh", "raw_opacities")]
+    groups += [g for g in gaussian_groups(mouth, config, haste=haste) if g["name"] == "sh"]
+    return [{**g, "lr": FUSE_OPACITY_LR * haste if g["name"] == "raw_opacities" else g["lr"]} for g in groups]
 
 
-def net_group(name: str, parameters: Iterable[nn.Parameter], rate: float) -> dict[str, Any]:
+def net_group(name: str, parameters: Iterable[nn.Parameter], rate: float, decay: float = 0.0) -> dict[str, Any]:
     """A group of network parameters."""
-    return {"name": f"{name} field", "params": list(parameters), "lr": rate, **NET}
+    return {"name": f"{name} field", "params": list(parameters), "lr": rate, "weight_decay": decay, **NET}
 
 
 def field_groups(name: str, field: DeformationField, grid_rate: float, mlp_rate: float) -> list[dict[str, Any]]:
-    """The grid of a field learns faster than its MLPs."""
+    """The grid of a field learns faster than its MLPs, and alone has weight decay."""
     grid = list(field.encoder.parameters())
     rest = [p for p in field.parameters() if not any(p is g for g in grid)]
-    return [net_group(name, grid, grid_rate), net_group(name, rest, mlp_rate)]
+    return [net_group(name, grid, grid_rate, GRID_DECAY), net_group(name, rest, mlp_rate)]
 
 
 def optimiser_state(optimizer: Optimizer) -> list[dict[str, Tensor]]:

@@ -17,12 +17,13 @@ from d3talker.people.subject.palette import Label
 
 
 class View(NamedTuple):
-    """One frame: image and back (torso over background) uint8 [H, W, 3]; head (face and hair) and mouth bool [H, W, 1]."""
+    """One frame: image and back (torso over background) uint8 [H, W, 3]; head (face and hair), mouth and hair bool [H, W, 1]."""
 
     image: Tensor
     back: Tensor
     head: Tensor
     mouth: Tensor
+    hair: Tensor
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,18 @@ class Views:
     def host(self, index: int) -> View:
         """Frame `index` on the host."""
         return View(*self.shelf[index])
+
+    def with_mouth(self, pixels: float) -> list[int]:
+        """The frames that show the inside of the mouth with so many pixels of 512x512, in proportion; all where none does."""
+        pixels = max(pixels * self.size[0] * self.size[1] / 512**2, 1)
+        found = [index for index in range(len(self)) if int(self.host(index).mouth.sum()) >= pixels]
+        return found or list(range(len(self)))
+
+    def extent(self) -> float:
+        """1.1 times the largest distance of a camera from their mean, in metres (3DGS): the head stands still, the camera moves."""
+        rotations, shifts = self.viewmats[:, :3, :3], self.viewmats[:, :3, 3:]
+        centers = -(rotations.transpose(1, 2) @ shifts)[..., 0]
+        return 1.1 * float((centers - centers.mean(0)).norm(dim=1).max())
 
     def camera(self, index: int) -> Camera:
         """Camera of frame `index`."""
@@ -70,7 +83,7 @@ def load_views(subject: Subject, frames: Sequence[Frame], device: torch.device, 
 def _view(subject: Subject, img_id: int) -> View:
     labels = subject.labels(img_id)[..., None]
     parts = subject.gt(img_id), subject.torso_over_background(img_id), (labels == Label.FACE) | (labels == Label.HAIR)
-    return View(*map(torch.from_numpy, (*parts, labels == Label.MOUTH)))
+    return View(*map(torch.from_numpy, (*parts, labels == Label.MOUTH, labels == Label.HAIR)))
 
 
 def image(frame: Tensor) -> Tensor:

@@ -16,14 +16,15 @@ from d3talker.graphics.density import DensityControl
 from d3talker.graphics.options import REGIONS, Region
 from d3talker.learning.loop import Loop, Parts, finished
 from d3talker.learning.losses import geometry
-from d3talker.learning.optimisers import field_groups, fuse_groups, gaussian_groups, net_group, optimiser, set_rates
+from d3talker.learning.optimisers import fuse_groups, gaussian_groups, optimiser, set_rates
 from d3talker.learning.priors import load_priors
 from d3talker.learning.staging import Shelf, room, send
 from d3talker.learning.views import Views, load_views
 from d3talker.method import pictures
 from d3talker.method.config import Config, SignalConfig, check
-from d3talker.method.driving import TrainingSignals, training_signals
+from d3talker.method.driving import Drive, TrainingSignals, training_signals
 from d3talker.method.field_pass import FieldPasses
+from d3talker.method.groups import net_groups, own_groups
 from d3talker.method.measures import HeldOut, branch_spreads, held_out
 from d3talker.method.refine import RefinerTrainer, load_perceptual
 from d3talker.method.refiner import Refiner
@@ -62,6 +63,7 @@ class Adaptation(Loop):
             shared = General(config, signals.columns)
             own = first_identity(config, views, signals.identity, self.generator)
             self.talker = Talker(config, shared, own).to(device)
+            torch.manual_seed(seed)  # whatever was drawn for the fields, the refiner starts the same
             self.refining = refiner_trainer(config, views, device, self.generator)
         if general is not None:
             self.talker.general.load_state_dict(general.general)
@@ -83,19 +85,16 @@ class Adaptation(Loop):
         still: dict[str, tuple[Region, ...]] = {"face": (), "mouth": ("face",)}
         with torch.no_grad():  # of the regions whose centres and fields do not learn in this stage
             self.anchors = {r: t.anchors(r) for r in still.get(self.stage, REGIONS)}
+        self.frames = self.views.with_mouth(self.config.loss.mouth_pixels) if region == "mouth" else list(range(len(self.views)))
         if self.stage == "refine":
             self.optimizer = self.density = None  # the refiner's trainer has its own optimiser
             self.coarse = Shelf(self._coarse, len(self.views), room(), batch=0)
             return
         if self.stage == "fuse":
-            groups = fuse_groups(t.gaussians("face"), t.gaussians("mouth"), self.config.gaussians)
+            groups = fuse_groups(t.gaussians("face"), t.gaussians("mouth"), self.config.gaussians, self.config.haste)
         else:
-            f = self.config.fields
-            groups = gaussian_groups(t.gaussians(region), self.config.gaussians)
-            groups += field_groups("general", t.general.fields[region], f.general_grid_lr, f.general_mlp_lr)  # type: ignore[arg-type]
-            groups += field_groups("own", t.identity.fields[region], f.individual_grid_lr, f.individual_mlp_lr)  # type: ignore[arg-type]
-            if region == "face":  # the signals are learnt from the face; the mouth then reads them as they are
-                groups.append(net_group("general", t.general.encoders(), f.encoder_lr))
+            groups = gaussian_groups(t.gaussians(region), self.config.gaussians, self.views.extent(), self.config.haste)
+            groups += net_groups(t.general, region, self.config) + own_groups(t.identity, region, self.config)
             self.passes = FieldPasses(t, region)
         self.optimizer = optimiser(groups)
         self.density = DensityControl(
@@ -135,9 +134,9 @@ class Adaptation(Loop):
         assert self.optimizer is not None and self.density is not None
         done = self.step / self.steps()
         shaped = self.stage == "face" and self.priors is not None and done >= GEOMETRY_FROM
-        index = int(torch.randint(len(self.views), (1,), generator=self.generator))
-        noise = 0.0 if self.stage == "fuse" else self.config.signals.audio_noise
-        sample = draw_sample(self.views, self.signals.drive, index, noise, self.generator, self.priors if shaped else None)
+        index = self.frames[int(torch.randint(len(self.frames), (1,), generator=self.generator))]
+        options = None if self.stage == "fuse" else self.config.signals
+        sample = draw_sample(self.views, self._drive(), index, options, self.generator, self.priors if shaped else None)
         slow = self.config.fields.adapt_lr_scale if self.pretrained and done < GENERAL_HELD else 1.0
         set_rates(self.optimizer, done, slow)
         loss, parts = self._loss(sample)
@@ -147,10 +146,17 @@ class Adaptation(Loop):
             self.density.observe(self.step + 1, sample.camera)
         self.optimizer.step()
         if self.stage != "fuse":
-            self.density.update(self.step + 1, self.optimizer, self.generator)
+            self.density.update(self.step + 1, self.optimizer, self.splitting)
             self.talker.follow(self.region, self.step + 1)
         self.points = self.talker.gaussians(self.region).means.shape[0]
         return parts
+
+    def _drive(self) -> Drive:
+        """What drives this step: motion as tracked, or as heard."""
+        share, heard = self.config.signals.heard_share, self.signals.heard
+        if heard is None or (share < 1 and torch.rand((), generator=self.generator) >= share):
+            return self.signals.drive
+        return heard
 
     def _loss(self, sample: Sample) -> tuple[Tensor, Parts]:
         """Eq. 13, and the small regularisers of InsTaG."""
@@ -160,16 +166,17 @@ class Adaptation(Loop):
             whole = pictures.whole_picture(talker, sample.camera, sample.view.back, deltas, sample.view.mouth)
             return pictures.image_loss(whole, pictures.image(sample.view.image), sample.lips, weights)
         moved = talker.rigged(self.region, sample.signals.expression)
-        if self.step >= self.config.schedule.warmup:
-            moved = self.passes(sample.signals).parts | moved
+        if self.pretrained or self.step >= self.config.schedule.warmup:
+            moved = self.passes(sample.signals, sample.kept).parts | moved
         delta = total(moved) if moved else None
         if self.stage == "face":
-            layer, *rest = pictures.face_picture(talker, sample, delta, normals=sample.prior is not None)
+            hair = pictures.hair_shown(weights.hair_hidden, self.step, self.step / self.steps())
+            layer, *rest = pictures.face_picture(talker, sample, delta, sample.prior is not None, hair)
         else:
             face = pictures.still_deltas(talker, sample.signals, self.anchors)["face"]
             layer, *rest = pictures.mouth_picture(talker, sample, face, delta)
         picture, target, mask = rest
-        loss, parts = pictures.image_loss(picture, target, sample.lips, weights)
+        loss, parts = pictures.image_loss(picture, target, sample.lips if self.stage == "face" else None, weights)
         loss = loss + weights.alpha * mask + weights.deformation * pictures.size_loss(moved, self.config.fields.means_scale)
         if sample.prior is not None:
             normal, depth = geometry(layer, sample.prior.normals, sample.prior.depth)

@@ -14,6 +14,9 @@ from typing import Literal, cast
 from d3talker.errors import UserError
 from d3talker.graphics.options import DensityConfig, EncodingConfig, GaussianConfig
 
+PUBLISHED_STEPS = 10000  # InsTaG's of a face, which the rates below are for
+MOST_HASTE = 3.0
+
 
 @dataclass(frozen=True)
 class FieldConfig:
@@ -35,7 +38,7 @@ class FieldConfig:
     """Learning rate of the General Field's MLPs."""
     encoder_lr: float = 5e-4  # InsTaG
     """Learning rate of the signal encoders."""
-    individual_grid_lr: float = 5e-3  # ours: InsTaG's 1e-3 is for an alignment head, here the whole field is learnt anew
+    individual_grid_lr: float = 5e-3  # ours: InsTaG's 1e-3 is for an alignment head, here the whole field is learnt anew, so 1:1
     """Learning rate of the Individual Field's grids."""
     individual_mlp_lr: float = 5e-4  # ours: as above, InsTaG has 1e-4
     """Learning rate of the Individual Field's MLPs."""
@@ -63,8 +66,13 @@ class SignalConfig:
     """Frames before and after (j) that the TCN sees."""
     audio_window: int = 8  # RAD-NeRF, ER-NeRF, InsTaG: frames i-4 ... i+3
     """Frames of audio features that the temporal attention sees."""
-    audio_noise: float = 0.0  # ours: a few seconds of sound are else learnt by heart
+    audio_noise: float = 0.3  # ours: a few seconds of sound are else learnt by heart
     """Noise on the standardised audio features in training, in standard deviations."""
+    heard_share: float = 0.0  # ours; 1 is the paper's, whose motion always comes from sound
+    """Share of adaptation's steps in which facial motion is as predicted from sound (by folds that never saw the frame), not as
+    tracked: what it gets wrong is then there for the Individual Field to learn."""
+    branch_dropout: float = 0.0  # ours: an idea against a branch that carries nothing
+    """Probability that a step hears one of the two control signals alone, either with half of it."""
     motion_source: Literal["predicted", "imported", "tracked"] = "predicted"
     """Facial motion at test time: predicted from the sound, by Real3D-Portrait's model (`d3talker motion import`), or the
     oracle tracked in the test video."""
@@ -82,14 +90,22 @@ class LossConfig:
     """D-SSIM."""
     alpha: float = 1e-3  # InsTaG
     """Rendered opacity against the region's mask."""
-    lips: float = 0.0  # not in the paper; ER-NeRF and RAD-NeRF end with steps on the lips alone
+    lips: float = 2.0  # ours, not in the paper; ER-NeRF and RAD-NeRF end with steps on the lips alone
     """The same L1 once more inside the mouth's box, where few pixels decide how well lips move."""
+    mouth_pixels: int = 20  # InsTaG, TalkingGaussian: at 512x512
+    """The inside of the mouth learns from frames that show so many of its pixels (of 512x512), where there are such frames."""
+    hair_hidden: float = 0.0  # InsTaG: 6 of 7
+    """Share of the face's steps, from 30 to 65 % of them, in which the hair is hidden, so that the face alone teaches."""
     deformation: float = 1e-5  # InsTaG
     """Mean absolute deformation, in the fields' own units."""
     similarity: float = 1e-2  # ours: the paper's lambda_SC has no value
     """Similarity contrastive loss L_SC (eq. 10), pre-training only."""
     negative: float = 1.0  # InsTaG
     """InsTaG's negative contrast loss L_C, pre-training only."""
+    negative_units: Literal["metres", "network"] = "metres"  # InsTaG
+    """Units of the shifts whose product L_C is: metres, in which it is far below the image's loss, or the fields' own."""
+    others: Literal["learn", "still"] = "learn"
+    """Whether L_SC pushes the other identities' fields away, too, or teaches identity k's own and the General Field alone."""
     temperature: float = 0.1  # ours: the paper's tau has no value
     """Temperature tau of L_SC."""
     normal: float = 0.01  # InsTaG, after half of the face's steps
@@ -108,8 +124,9 @@ class ScheduleConfig:
     """Steps of the inside of the mouth."""
     fuse: int = 2000  # InsTaG
     """Steps on the whole composed frame."""
-    warmup: int = 1000  # InsTaG
-    """First steps of a region, in which nothing is deformed."""
+    warmup: int = 1000  # ours: TalkingGaussian has 3000 of 50000
+    """First steps of a region, in which nothing is deformed; none after a pre-training, whose field is good from the start
+    (InsTaG)."""
     checkpoint_seconds: float = 20.0  # ours
     """Seconds of training between two checkpoints; more where saving would take over 2 % of the time."""
 
@@ -153,13 +170,15 @@ class AblationConfig:
     control: Literal["dual", "audio", "motion"] = "dual"
     """Which signal drives which field: facial motion the General and audio the Individual Field, or one signal both."""
     fields: Literal["both", "general", "individual"] = "both"
-    """Which deformation is applied."""
+    """Which fields there are, in training and after; to drop one of a finished model, see leave_out."""
     attributes: Literal["mu", "mu_r_s", "all"] = "mu_r_s"
-    """What the face's fields deform: centres; and rotation and scale; and opacity and colour."""
+    """What the face's Individual Field deforms: centres; and rotation and scale; and opacity and colour (paper 4.4)."""
     contrast: Literal["both", "similarity", "negative", "none"] = "both"
     """Contrastive losses of pre-training: L_SC (eq. 10), InsTaG's L_C, or both (in Table 4 the full model differs from either)."""
     refiner: Literal["on", "off"] = "on"
     """Coarse-to-fine module (paper 3.4)."""
+    leave_out: Literal["nothing", "refiner", "general", "individual"] = "nothing"
+    """What the finished model renders without: its refiner, or a field's deformation. It changes no training."""
     rig: Literal["off", "on"] = "off"
     """Beyond the paper: Gaussians start on the fitted head and follow its expression, delta_rig + delta_G + delta_I."""
 
@@ -168,8 +187,10 @@ class AblationConfig:
 class Config:
     """D³-Talker."""
 
-    gaussians: GaussianConfig = field(default_factory=GaussianConfig)
-    density: DensityConfig = field(default_factory=DensityConfig)
+    # Ours: the fitted head's mesh (as GaussianTalker's) for InsTaG's cube; 7e-4 for 1.6e-4, which costs .85 dB at 128 pixels; no
+    # resets of opacity (as TalkingGaussian), from which a mouth behind a finished face does not come back.  See docs/model.md.
+    gaussians: GaussianConfig = field(default_factory=lambda: GaussianConfig(start="mesh", means_lr=7e-4))
+    density: DensityConfig = field(default_factory=lambda: DensityConfig(reset_every=0))
     fields: FieldConfig = field(default_factory=FieldConfig)
     signals: SignalConfig = field(default_factory=SignalConfig)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -183,22 +204,19 @@ class Config:
     """Measure more while training (PSNR of a training frame behind the budget, how far each field moves the Gaussians) and write
     all scalars for TensorBoard into the run's folder tensorboard; the trained model stays the same to the bit."""
 
+    @property
+    def haste(self) -> float:
+        """What every learning rate of fields and Gaussians is multiplied with: the square root of how much shorter the face's
+        training is than the published one, 3 at most; 1 at the published length."""
+        return min(max(PUBLISHED_STEPS / self.schedule.face, 1.0) ** 0.5, MOST_HASTE)
+
 
 PAPER = Config()
+# The same recipe for 128x128 pixels on a CPU: other counts, sizes and lengths; rates follow from the lengths (Config.haste).
 MINI = replace(
     PAPER,
-    gaussians=replace(
-        PAPER.gaussians, start="mesh", face_points=4000, mouth_points=800, max_points=6000, means_lr=3.2e-4, sh_lr=1e-2,
-        scale_lr=1e-2, quat_lr=4e-3,
-    ),
-    density=replace(PAPER.density, start=300, every=100, reset_every=100000),
-    # A tenth of the steps takes several times the rates; InsTaG's leave the mouth shut after a thousand steps.
-    fields=replace(
-        PAPER.fields, general_mlp_lr=3e-3, encoder_lr=1e-3, individual_mlp_lr=5e-4, general_grid_lr=2e-2,
-        individual_grid_lr=3e-3,
-    ),
-    signals=replace(PAPER.signals, audio_noise=0.3),
-    loss=replace(PAPER.loss, lips=2.0),
+    gaussians=replace(PAPER.gaussians, face_points=4000, mouth_points=800, max_points=6000),
+    density=replace(PAPER.density, start=300, every=100),
     schedule=replace(PAPER.schedule, face=1200, mouth=400, fuse=200, warmup=200),
     refiner=replace(PAPER.refiner, width=0.125, batch=2, steps=250, learning_rate=2e-4),
     pretrain=replace(PAPER.pretrain, face=4000, mouth=1200, warmup=1000, frames=500),

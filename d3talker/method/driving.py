@@ -30,6 +30,8 @@ from d3talker.people.subject.layout import Frame, Subject
 from d3talker.progress import say
 from d3talker.weights import MissingWeights, find_weights
 
+FOLDS = 4  # of the training frames, for motion as heard
+
 
 @dataclass(frozen=True)
 class Drive:
@@ -92,7 +94,7 @@ def pncc_signal(face: FaceModel, identity: np.ndarray, expression: np.ndarray, c
 class TrainingSignals:
     """What adaptation learns from a subject's training frames, and what test time needs of it.
 
-    upper [T, U]: tracked coefficients of brows and lids.
+    upper [T, U]: tracked coefficients of brows and lids.  heard: the same drive with motion as predicted from sound, if asked for.
     """
 
     drive: Drive
@@ -104,6 +106,7 @@ class TrainingSignals:
     upper: np.ndarray
     amplitude: Amplitude
     feature_name: str
+    heard: Drive | None = None
 
     @property
     def columns(self) -> int:
@@ -141,19 +144,36 @@ def training_signals(
         if config.motion_source == "imported":
             driving, shown = np.where(upper, expression, imported.predict(heard)), heard
     signals = drive(subject.identity(), driving, audio, eyes, config, device, shown)
+    amplitude, heard_drive = Amplitude.of(expression), None
+    if config.heard_share > 0 and shown is None:
+        predicted = _held_out(motion, subject, np.array(rows), expression)
+        if config.amplitude == "own":
+            predicted = amplitude.restore(predicted)
+        heard_drive = drive(subject.identity(), np.where(upper, expression, predicted), audio, eyes, config, device)
     return TrainingSignals(
-        signals, subject.identity(), statistics, predictor, imported, eyes, expression[:, upper],
-        Amplitude.of(expression), name,
+        signals, subject.identity(), statistics, predictor, imported, eyes, expression[:, upper], amplitude, name, heard_drive,
     )
 
 
-def _predictor(
+def _held_out(
     motion: Path | None, subject: Subject, rows: np.ndarray, expression: np.ndarray
+) -> np.ndarray:
+    """Expression [T, E] of the training frames as predicted from sound, each quarter by what was fitted to the others alone."""
+    predicted = np.empty_like(expression)
+    for part in np.array_split(np.arange(len(rows)), FOLDS):
+        rest = np.setdiff1d(np.arange(len(rows)), part)
+        predictor = _predictor(motion, subject, rows[rest], expression[rest], warn=False)
+        predicted[part] = predictor.predict(hear_subject(subject, predictor.names))[rows[part]]
+    return predicted
+
+
+def _predictor(
+    motion: Path | None, subject: Subject, rows: np.ndarray, expression: np.ndarray, warn: bool = True
 ) -> RidgeMotion | CalibratedMotion:
     """What predicts motion from sound: a model calibrated on these frames, or a regression on them alone."""
     if motion is not None:
         model = MotionModel.load(motion)
-        if model.knows(subject.name, subject.meta):
+        if warn and model.knows(subject.name, subject.meta):
             say(f"warning: {motion} was trained on {subject.name}, too; do not report this person's lips as an unseen one's")
         return model.calibrate(hear_subject(subject, model.hears()), rows, expression)
     basis = embedded_head().landmark_basis()[2]

@@ -44,8 +44,10 @@ class D3Talker(Method):
         return ablated(options, row)
 
     def starts_from(self, options: Config, whole: Config) -> Config:
-        """The row without the refiner shares the whole model's, and leaves it out later."""
-        return replace(options, ablation=replace(options.ablation, refiner=whole.ablation.refiner))
+        """What a row leaves out later, and what its own Individual Field deforms, is not its pre-training's matter: such rows share
+        the whole model's."""
+        switches = replace(options.ablation, refiner=whole.ablation.refiner, attributes=whole.ablation.attributes)
+        return replace(options, ablation=switches)
 
     def told_by_pretraining(self, row: Row) -> bool:
         return set(row.switches) == {"contrast"}

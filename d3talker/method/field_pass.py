@@ -33,10 +33,11 @@ class FieldPass(nn.Module):
         self._talker, self._region, self._shared = (talker,), region, shared
         self.layout: Passed | None = None  # of the latest run: where each tensor belongs
 
-    def forward(self, motion: Tensor, audio: Tensor, eyes: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, motion: Tensor, audio: Tensor, eyes: Tensor, kept: Tensor) -> tuple[Tensor, ...]:
         talker, = self._talker
         with torch.set_grad_enabled(self._region == "face" and torch.is_grad_enabled()):
             encoded = talker.encode(Signals(motion, audio, eyes, eyes))  # no field hears the expression
+        encoded = {**encoded, "general": kept[0] * encoded["general"], "individual": kept[1] * encoded["individual"]}
         anchors = talker.anchors(self._region)
         shared = (anchors["individual"].attention, encoded["individual"], encoded["eyes"]) if self._shared else ()
         self.layout = Passed(talker.by_fields(self._region, encoded, anchors), shared)
@@ -50,8 +51,10 @@ class FieldPasses:
         self.talker, self.region, self.shared = talker, region, shared
         self._means: Tensor | None = None
 
-    def __call__(self, signals: Signals) -> Passed:
-        means, inputs = self.talker.gaussians(self.region).means, (signals.motion, signals.audio, signals.eyes)
+    def __call__(self, signals: Signals, kept: Tensor | None = None) -> Passed:
+        """kept [2]: factors of the General's and of the Individual Field's signal, 1 where absent."""
+        means = self.talker.gaussians(self.region).means
+        inputs = (signals.motion, signals.audio, signals.eyes, means.new_ones(2) if kept is None else kept)
         if self._means is not means:
             self._pass = FieldPass(self.talker, self.region, self.shared)
             self._run: Callable[..., tuple[Tensor, ...]] = trainable(self._pass, inputs)

@@ -1,8 +1,9 @@
-"""What is measured while a training runs, for its log alone: PSNR of a frame it never learns from, how far each field moves."""
+"""What is measured while a training runs, for its log alone: PSNR of a frame it never learns from, how far each field moves, and
+how hard each loss pulls at the fields."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,3 +73,13 @@ def branch_spreads(talker: Talker, region: Region, signals: Drive) -> Parts:
         f"spread/{region}_{name}_mm": 1e3 * torch.stack(means).var(0, correction=0).mean().sqrt()
         for name, means in shifts.items()
     }
+
+
+def pulls(losses: Mapping[str, Tensor], at: Sequence[Tensor]) -> Parts:
+    """Norm of each weighted loss' gradient with respect to the tensors `at`, by the loss' name.  The graph stays."""
+    found = {}
+    for name, loss in losses.items():
+        given = torch.autograd.grad(loss, list(at), retain_graph=True, allow_unused=True) if loss.requires_grad else ()
+        parts = [gradient.norm() for gradient in given if gradient is not None]
+        found[f"gradient/{name}"] = torch.stack(parts).norm() if parts else torch.zeros(())
+    return found

@@ -18,33 +18,45 @@ from d3talker.method.config import LossConfig
 from d3talker.method.sampling import Sample
 from d3talker.method.talker import Signals, Talker, total
 
+HAIR_HIDDEN = (0.3, 0.65)  # InsTaG train_face.py:157: between steps 3000 and 6500 of 10000
 
 def face_picture(
-    talker: Talker, sample: Sample, delta: Deformation | None, normals: bool = False
+    talker: Talker, sample: Sample, delta: Deformation | None, normals: bool = False, hair: bool = True
 ) -> tuple[Layer, Tensor, Tensor, Tensor]:
     """The head without the inside of the mouth, over a random colour that shows every hole and every excess.
 
+    hair: whether it is seen, too; InsTaG paints it out of picture and target in most steps.
     Returns the layer, the picture and its target [H, W, 3], and the mask loss.
     """
     layer, head = talker.draw("face", sample.camera, delta, normals), sample.view.head
     target = torch.where(head, image(sample.view.image), sample.color)
-    return layer, layer.rgb + (1 - layer.alpha) * sample.color, target, losses.mask_loss(layer.alpha, head)
+    picture = layer.rgb + (1 - layer.alpha) * sample.color
+    if not hair:
+        target, picture = (torch.where(sample.view.hair, sample.color, one) for one in (target, picture))
+    return layer, picture, target, losses.mask_loss(layer.alpha, head)
+
+
+def hair_shown(share: float, step: int, done: float) -> bool:
+    """Whether a step of the face shows hair, of which `share` hide it in the middle of its steps."""
+    return not HAIR_HIDDEN[0] <= done < HAIR_HIDDEN[1] or int((step + 1) * share) == int(step * share)
 
 
 def mouth_picture(
     talker: Talker, sample: Sample, face_delta: Deformation | None, delta: Deformation | None
 ) -> tuple[Layer, Tensor, Tensor, Tensor]:
     """The inside of the mouth behind the face, which does not learn here; the mouth must fill what the face leaves open.  It learns
-    from the mouth's pixels alone (see `learning_from`).
+    from the mouth's pixels alone (see `learning_from`), which are one in 500 of the picture: so all is cut to the lips' box.
 
-    Returns its layer, the picture and its target [H, W, 3], and the mean opacity that it lacks inside the mouth.
+    Returns its layer, the picture and its target [h, w, 3], and the mean opacity that it lacks inside the mouth, in the box.
     """
     with torch.no_grad():
         face = talker.draw("face", sample.camera, face_delta)
     layer, mouth = talker.draw("mouth", sample.camera, delta), sample.view.mouth
     target = torch.where(mouth | sample.view.head, image(sample.view.image), sample.color)
     picture = compose(face, learning_from(mouth, layer), sample.color.expand_as(target))
-    return layer, picture, target, ((1 - layer.alpha) * mouth).mean()
+    x0, y0, x1, y1 = sample.lips.tolist()
+    lacking, picture, target = (part[y0:y1, x0:x1].contiguous() for part in ((1 - layer.alpha) * mouth, picture, target))
+    return layer, picture, target, lacking.mean()
 
 
 def learning_from(pixels: Tensor, layer: Layer) -> Layer:
@@ -75,12 +87,12 @@ def still_deltas(
     return {region: total(talker.deformations(region, encoded, found)) for region, found in anchors.items()}
 
 
-def image_loss(picture: Tensor, target: Tensor, lips: Tensor, weights: LossConfig) -> tuple[Tensor, Parts]:
-    """L1 + lambda D-SSIM (eq. 12, 13), with L1 once more in the box `lips` [4] if it has a weight; and the parts."""
+def image_loss(picture: Tensor, target: Tensor, lips: Tensor | None, weights: LossConfig) -> tuple[Tensor, Parts]:
+    """L1 + lambda D-SSIM (eq. 12, 13), with L1 once more in the box `lips` [4] if it is given and has a weight; and the parts."""
     off = (picture - target).abs()
     parts = {"l1": off.mean(), "dssim": dssim(picture[None], target[None])}
     loss = parts["l1"] + weights.dssim * parts["dssim"]
-    if weights.lips:
+    if weights.lips and lips is not None:
         x0, y0, x1, y1 = lips.tolist()
         loss = loss + weights.lips * off[y0:y1, x0:x1].mean()
     return loss, parts

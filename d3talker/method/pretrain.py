@@ -16,7 +16,7 @@ from d3talker.graphics.options import REGIONS, Region
 from d3talker.learning.fields import DeformationField, shifts
 from d3talker.learning.loop import Loop, Parts, finished
 from d3talker.learning.losses import negative_contrast
-from d3talker.learning.optimisers import field_groups, gaussian_groups, net_group, optimiser, set_rates
+from d3talker.learning.optimisers import MEANS_HORIZON_PRETRAINING, gaussian_groups, optimiser, set_rates
 from d3talker.learning.views import Views, load_views
 from d3talker.method import pictures
 from d3talker.method.adapt import refiner_trainer
@@ -24,7 +24,8 @@ from d3talker.method.config import Config, check
 from d3talker.method.contrast import similarity_contrast
 from d3talker.method.driving import TrainingSignals, training_signals
 from d3talker.method.field_pass import FieldPasses, Passed
-from d3talker.method.measures import branch_spreads
+from d3talker.method.groups import net_groups, own_groups
+from d3talker.method.measures import branch_spreads, pulls
 from d3talker.method.sampling import Sample, draw_sample
 from d3talker.method.seen import UNSEEN_BY_PRETRAINING, seen
 from d3talker.method.shared import CHECKPOINT
@@ -76,20 +77,21 @@ class Pretraining(Loop):
         return "mouth" if self.stage == "mouth" else "face"
 
     def begin_stage(self) -> None:
-        f, region = self.config.fields, self.region
-        groups = field_groups("general", self.general.fields[region], f.general_grid_lr, f.general_mlp_lr)  # type: ignore[arg-type]
-        if region == "face":
-            groups.append(net_group("general", self.general.encoders(), f.encoder_lr))
-        for talker in self.talkers:
-            groups += gaussian_groups(talker.gaussians(region), self.config.gaussians)
-            groups += field_groups("own", talker.identity.fields[region], f.individual_grid_lr, f.individual_mlp_lr)  # type: ignore[arg-type]
+        region, haste = self.region, self.config.haste
+        groups = net_groups(self.general, region, self.config)
+        for talker, person in zip(self.talkers, self.people):
+            groups += gaussian_groups(talker.gaussians(region), self.config.gaussians, person.views.extent(), haste)
+            groups += own_groups(talker.identity, region, self.config)
         self.optimizer = optimiser(groups)
         share = self.steps() // len(self.talkers)
+        density = replace(self.config.density, reset_every=0)  # InsTaG resets opacity in adaptation alone
         self.densities = [
-            DensityControl(t.gaussians(region), self.config.density, region, self.config.gaussians.max_points, share)
+            DensityControl(t.gaussians(region), density, region, self.config.gaussians.max_points, share)
             for t in self.talkers
         ]
         self.visits = [0] * len(self.talkers)
+        pixels = self.config.loss.mouth_pixels
+        self.frames = [p.views.with_mouth(pixels) if region == "mouth" else list(range(len(p.views))) for p in self.people]
         ablation = self.config.ablation
         contrasted = ablation.contrast != "none" and ablation.fields == "both"
         self.passes = [FieldPasses(t, region, contrasted) for t in self.talkers]
@@ -111,16 +113,17 @@ class Pretraining(Loop):
         k = int(torch.randint(len(self.people), (1,), generator=self.generator))
         person, talker = self.people[k], self.talkers[k]
         talker.check_values = self.checks()
-        index = int(torch.randint(len(person.views), (1,), generator=self.generator))
-        sample = draw_sample(person.views, person.signals.drive, index, self.config.signals.audio_noise, self.generator)
-        set_rates(self.optimizer, self.step / self.steps())
+        frames = self.frames[k]
+        index = frames[int(torch.randint(len(frames), (1,), generator=self.generator))]
+        sample = draw_sample(person.views, person.signals.drive, index, self.config.signals, self.generator)
+        set_rates(self.optimizer, self.step / self.steps(), horizon=MEANS_HORIZON_PRETRAINING)
         loss, parts = self._loss(k, sample)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.visits[k] += 1
         self.densities[k].observe(self.visits[k], sample.camera)
         self.optimizer.step()
-        self.densities[k].update(self.visits[k], self.optimizer, self.generator)
+        self.densities[k].update(self.visits[k], self.optimizer, self.splitting)
         talker.follow(self.region, self.visits[k])
         with torch.no_grad():
             torch._foreach_lerp_(
@@ -150,19 +153,23 @@ class Pretraining(Loop):
         warming, contrast = self.step < self.config.pretrain.warmup, dict[str, Tensor]()
         moved = talker.rigged(self.region, sample.signals.expression)
         if not warming:
-            passed = self.passes[k](sample.signals)
+            passed = self.passes[k](sample.signals, sample.kept)
             moved, contrast = passed.parts | moved, self._contrast(k, passed)
         delta = total(moved) if moved else None
         if self.stage == "face":
-            _, picture, target, mask = pictures.face_picture(talker, sample, delta)
+            hair = pictures.hair_shown(weights.hair_hidden, self.step, self.step / self.steps())
+            _, picture, target, mask = pictures.face_picture(talker, sample, delta, hair=hair)
         else:
             face = pictures.still_deltas(talker, sample.signals, {"face": self.faces[k]})["face"]
             _, picture, target, mask = pictures.mouth_picture(talker, sample, face, delta)
-        loss, parts = pictures.image_loss(picture, target, sample.lips, weights)
+        loss, parts = pictures.image_loss(picture, target, sample.lips if self.stage == "face" else None, weights)
         loss = loss + weights.alpha * mask + weights.deformation * pictures.size_loss(moved, self.config.fields.means_scale)
-        for name, value in contrast.items():
-            loss = loss + getattr(weights, name) * value
-        return loss, parts | {name: value.detach() for name, value in contrast.items()}
+        weighted = {name: getattr(weights, name) * value for name, value in contrast.items()}
+        parts |= {name: value.detach() for name, value in contrast.items()}
+        if contrast and self.measuring and self.logs():
+            fields = [passed.parts[name].means for name in ("general", "individual")]
+            parts |= pulls({"image": loss, **weighted}, fields)
+        return loss + sum(weighted.values()), parts
 
     def _contrast(self, k: int, passed: Passed) -> dict[str, Tensor]:
         """The contrastive losses of identity k that its ablation asks for.
@@ -177,10 +184,13 @@ class Pretraining(Loop):
         own, means = passed.parts["individual"].means, talker.gaussians(region).means.detach()
         theirs = shifts(others, means, talker.identity.eye_floor, *passed.shared)
         if wanted in ("both", "similarity"):
+            if self.config.loss.others == "still":
+                theirs = theirs.detach()
             everyone = torch.cat([theirs[:k], own[None], theirs[k:]])
             losses["similarity"] = similarity_contrast(passed.parts["general"].means, everyone, k, self.config.loss.temperature)
         if wanted in ("both", "negative"):
-            losses["negative"] = negative_contrast(own, theirs)
+            unit = 1.0 if self.config.loss.negative_units == "metres" else self.config.fields.means_scale
+            losses["negative"] = negative_contrast(own / unit, theirs / unit)
         return losses
 
     def state(self) -> dict[str, Any]:

@@ -54,8 +54,8 @@ def start(
         rgb = _colors(means, views) if region == "face" else _inside_color(views).expand(count, 3)
     else:
         means = (torch.rand(count, 3, generator=generator) * 2 - 1) * config.extent
-        if region == "mouth":  # InsTaG scene/gaussian_model.py: half the cube, 5 cm lower
-            means = means * 0.5 - means.new_tensor([0.0, 0.05, 0.0])
+        if region == "mouth":  # InsTaG: half the cube, 5 cm lower; ours about the fitted head's mouth, whose teeth that misses
+            means = means * 0.5 + _mouth(identity, rest).mean(0)
     scales = neighbour_distance(means).clamp_max(MAX_SCALE)[:, None].expand(-1, 3)
     return Gaussians(means, scales, config.sh_degree, rgb)
 
@@ -64,6 +64,12 @@ def nose_foot(identity: np.ndarray) -> float:
     """Height y in metres of the nose's foot (landmark 33) on the fitted head."""
     model = embedded_head()
     return float(model.vertices(identity, np.zeros(len(model.expression_names)))[model.landmarks[33], 1])
+
+
+def _mouth(identity: np.ndarray, rest: np.ndarray) -> Tensor:
+    """What lies inside the fitted head's mouth [V, 3]: teeth, tongue, and its walls."""
+    model = embedded_head()
+    return torch.from_numpy(model.vertices(identity, rest)[model.region_mask(*INSIDE)])
 
 
 def _on_head(
@@ -84,7 +90,7 @@ def _on_head(
 def _inside_color(views: Views) -> Tensor:
     """Mean colour [3] of the mouth's pixels: what no frame shows keeps it; a dark red where the mouth is always shut."""
     chosen = torch.linspace(0, len(views) - 1, min(MOUTH_FRAMES, len(views))).long().tolist()
-    found = [image[mouth[..., 0]] for image, _, _, mouth in map(views.host, chosen)]
+    found = [image[mouth[..., 0]] for image, _, _, mouth, _ in map(views.host, chosen)]
     pixels = torch.cat(found).float() / 255
     return pixels.mean(0) if len(pixels) else torch.tensor(DARK)
 

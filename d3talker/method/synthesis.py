@@ -44,7 +44,7 @@ class TrainedTalker(Trained):
     """A finished adaptation, ready to render."""
 
     def __init__(self, run: Path | str, config_device: str = "auto", asked: Config | None = None) -> None:
-        """Read runs/.../adapt.safetensors; what drives it is as it was trained, or as `asked`.
+        """Read runs/.../adapt.safetensors; what drives it and what it leaves out is as it was trained, or as `asked`.
 
         Raises UserError when it is missing, damaged or unfinished.
         """
@@ -80,6 +80,7 @@ class TrainedTalker(Trained):
             self.notes.append(f"Audio features: {self.feature_name}, where the paper has DeepSpeech's.")
         if not isinstance(self.motion, RidgeMotion) and self.motion.names != self.motion.model.inputs:
             self.notes.append(f"Facial motion: {STANDS_IN}.")
+        self._leave_out(self.config.ablation.leave_out)
         self.anchors = {region: self.talker.anchors(region) for region in REGIONS}
         self._posed, self._refined, self._looked = Replayed(self._pose), Replayed(self._refine), False
 
@@ -89,6 +90,14 @@ class TrainedTalker(Trained):
             raise UserError(
                 f"{self.run} was trained on other data than {subject.root} holds; give the folder it was trained on, or train anew"
             )
+
+    def _leave_out(self, part: str) -> None:
+        if part == "refiner" and self.refiner is not None:
+            self.refiner = None
+            self.notes.append("The full model's own coarse frames, before its refiner.")
+        elif part in ("general", "individual") and self.config.ablation.fields == "both":
+            self.talker.dropped = part  # type: ignore[assignment]
+            self.notes.append(f"The full model without the deformation of its {part.capitalize()} Field.")
 
     def drive(self, subject: Subject, frames: Sequence[Frame]) -> Drive:
         """Signals of `frames` of a subject: from its sound alone, unless the configuration names an oracle (paper 3.2)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,8 @@ ATTRIBUTES = {  # ablation `attributes` -> what the face's fields predict (paper
     "mu_r_s": ("means", "quats", "scales"),
     "all": ("means", "quats", "scales", "opacities", "sh"),
 }
+
+GENERAL_ATTRIBUTES = "mu_r_s"  # paper 3.1; the ablation of attributes is the Individual Field's alone (4.4)
 
 
 class Signals(NamedTuple):
@@ -48,12 +50,12 @@ class General(nn.Module):
         self.audio = AudioEncoder(audio_columns, width, config.signals.audio_window)
         self.eyes = EyeEncoder()
         self.fields = nn.ModuleDict(
-            {r: build_field(r, f, width, f.general_hidden, config.ablation.attributes) for r in REGIONS}
+            {r: build_field(r, f, width, f.general_hidden, GENERAL_ATTRIBUTES) for r in REGIONS}
         )
 
-    def encoders(self) -> list[nn.Parameter]:
-        """Parameters of the signal encoders, without the fields."""
-        return [p for part in (self.motion, self.audio, self.eyes) for p in part.parameters()]
+    def encoders(self) -> list[nn.Module]:
+        """The signal encoders, without the fields."""
+        return [self.motion, self.audio, self.eyes]
 
 
 class Identity(nn.Module):
@@ -83,6 +85,7 @@ class Talker(nn.Module):
     def __init__(self, config: Config, general: General, identity: Identity) -> None:
         super().__init__()
         self.config, self.general, self.identity = config, general, identity
+        self.dropped: Literal["", "general", "individual"] = ""  # a finished model's field whose deformation is not applied
         self.check_values = True  # look for NaN in what is drawn, which on CUDA waits for the card
 
     def gaussians(self, region: Region) -> Gaussians:
@@ -94,6 +97,8 @@ class Talker(nn.Module):
     def active_fields(self, region: Region) -> dict[str, DeformationField]:
         """The fields that the ablation leaves on, by name."""
         wanted = self.config.ablation.fields
+        if self.dropped:
+            wanted = "individual" if self.dropped == "general" else "general"
         both = {"general": self.general.fields[region], "individual": self.identity.fields[region]}
         return {name: field for name, field in both.items() if wanted in ("both", name)}  # type: ignore[misc]
 

@@ -12,11 +12,11 @@ from toys import ToySubject
 
 from d3talker import checkpoint
 from d3talker.errors import UserError
-from d3talker.method.ablations import ABLATIONS, ROWS, ablated
+from d3talker.method.ablations import ABLATIONS, RETRAINED, ROWS, ablated
 from d3talker.method.config import PAPER
 from d3talker.people.motion.model import CHECKPOINT
 from eval.imports import Import
-from eval.jobs import Pretraining, canonical, signature, start_of, training_key, units
+from eval.jobs import Pretraining, canonical, signature, start_of, training_key, training_seed, units
 from eval.plan import TABLES, HeardMotion, Request, plan
 from eval.protocol import D3_V1
 from eval.sounds import Sound
@@ -25,6 +25,8 @@ FLOORS = ("ground-truth", "ground-truth-h264", "mean-frame", "nearest-pose")
 SUBJECTS = (ToySubject("anna"), ToySubject("ben"))
 PEOPLE = (ToySubject("p1"), ToySubject("p2"))
 DISTINCT = 12  # the paper's Table 4 has fourteen rows, of which three repeat a setting of another; the rig is ours
+TRAINED = DISTINCT - 3  # without the refiner, without either field: the full run, rendered without them
+PRETRAINED = TRAINED - 2  # attributes are the Individual Field's matter, which adaptation trains anew
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_table_4_has_fifteen_rows_of_twelve_settings():
     tasks = plan(ask(tables=(4,))).tasks
     assert Counter(task.job.method for task in tasks) == {"d3talker": 2 * DISTINCT, "ground-truth": 2}
     assert {task.job.budget for task in tasks} == {20}
-    assert len({training_key(task.job) for task in tasks if task.config}) == 2 * DISTINCT
+    assert len({training_key(task.job) for task in tasks if task.config}) == 2 * TRAINED
 
 
 def test_all_tables_share_what_they_have_in_common(sounds):
@@ -85,19 +87,40 @@ def test_all_tables_share_what_they_have_in_common(sounds):
     own = [task for task in tasks if task.config]
     # 4 budgets with and without rig, ten more rows at 20 s, two sounds at 10 s; what stands in several tables is run once
     assert len(own) == 2 * 3 * (2 * 4 + DISTINCT - 2 + 2 * 2)
-    assert len(units(own)) == 2 * 3 * (2 * 4 + DISTINCT - 2)
+    assert len(units(own)) == 2 * 3 * (2 * 4 + TRAINED - 2)
     assert len({task.job.key for task in tasks}) == len(tasks)
 
 
 def test_pretraining_happens_once_for_all_that_see_the_same():
     starts = {task.pretraining.key for task in plan(ask(tables=TABLES, seeds=2)).tasks if task.pretraining}
-    # of twelve settings only the one without the refiner is pre-trained as the full model is
-    assert len(starts) == DISTINCT - 1
-    assert start_of("d3talker", ablated(PAPER, "without-c2f"), PAPER, PEOPLE) == Pretraining("d3talker", PAPER, PEOPLE)
+    assert len(starts) == PRETRAINED
+    whole = Pretraining("d3talker", PAPER, PEOPLE)
+    for name in ("without-c2f", "general-only", "attributes-mu", "attributes-all"):
+        start = start_of("d3talker", ablated(PAPER, name), PAPER, PEOPLE)
+        assert start is not None and start.key == whole.key
     longer = replace(PAPER, schedule=replace(PAPER.schedule, face=20000), device="cpu")
     assert Pretraining("d3talker", longer, PEOPLE).key == Pretraining("d3talker", PAPER, PEOPLE).key
     other = replace(PAPER, pretrain=replace(PAPER.pretrain, face=7))
     assert len({Pretraining("d3talker", c, p).key for c in (PAPER, other) for p in (PEOPLE, SUBJECTS)}) == 4
+
+
+def test_rows_of_one_place_share_their_seed_and_others_do_not():
+    tasks = [task for task in plan(ask(tables=(2, 4), seeds=2)).tasks if task.config]
+    seeds: dict[tuple, set[int]] = {}
+    for task in tasks:
+        seeds.setdefault((task.job.subject, task.job.budget, task.job.seed), set()).add(training_seed(task.job))
+    assert all(len(own) == 1 for own in seeds.values()) and len(set.union(*seeds.values())) == len(seeds)
+    assert len({task.pretraining.seed for task in tasks}) == 1
+
+
+def test_rows_that_leave_something_out_train_nothing_of_their_own():
+    full, *rest = plan(ask(ablations=("full", "without-c2f", "general-only", "individual-only"), methods=("d3talker",))).tasks[:4]
+    assert len({task.job.key for task in (full, *rest)}) == 4
+    assert {training_key(task.job) for task in rest} == {training_key(full.job)}
+    one, = units((full, *rest))
+    assert one.tasks == (full, *rest)
+    retrained = plan(ask(ablations=("general-only-retrained",), methods=("d3talker",))).tasks[0]
+    assert training_key(retrained.job) != training_key(full.job)
 
 
 def test_a_job_knows_its_pretraining_and_no_option_of_another():
@@ -109,7 +132,7 @@ def test_a_job_knows_its_pretraining_and_no_option_of_another():
 
 
 def test_rows_that_are_one_setting_have_one_name():
-    assert len(canonical(ROWS, list(ROWS))) == DISTINCT
+    assert len(canonical(ROWS, list(ROWS))) == DISTINCT + len(RETRAINED)
     assert canonical(ROWS, ["audio-only"]) == canonical(ROWS, ["without-facial-motion"])
     for name in ABLATIONS:
         assert ablated(PAPER, canonical(ROWS, [name])[0]) == ablated(PAPER, name)

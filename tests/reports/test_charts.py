@@ -8,7 +8,9 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from baselines.registry import methods
+from d3talker.files import write_json
 from reports import charts, curves
+from reports.figures import draw_all
 from reports.html import inline_svg
 from reports.lines import build
 from reports.load import load_results
@@ -79,3 +81,15 @@ def test_an_error_while_drawing_leaves_no_file(tmp_path):
     with pytest.raises(ZeroDivisionError), drawing(tmp_path / "x", 3, 2):
         raise ZeroDivisionError
     assert not list(tmp_path.iterdir())
+
+
+def test_each_pretraining_is_drawn_once(maker, tmp_path):
+    """Both branches' spread and the contrastive losses' gradients, where they were measured, of every pre-training."""
+    names = ("l1", "similarity", "gradient/similarity", "gradient/image", "spread/face_individual_mm")
+    for key in ("one", "two"):
+        write_json(maker.root / "pretrain" / key / "log.json", {"step": [25, 50, 25], "loss": {n: [0.1, 0.2, None] for n in names}})
+    for ablation, key in (("full", "one"), ("without-c2f", "one"), ("no-contrast", "two")):
+        maker.record(ablation=ablation, artifacts={"pretrain_log": f"pretrain/{key}/log.json"})
+    figure, = [f for f in draw_all(tmp_path, load_results(maker.root), [], []) if f.title == "Pre-training"]
+    shown = texts(tmp_path / f"{figure.path}.svg")
+    assert [name for name in (*names, "None") if name not in shown] == [] and "w/o C2F" not in shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from baselines.registry import methods
@@ -9,10 +10,12 @@ from d3talker.errors import UserError
 from d3talker.files import write_json
 from eval.metrics.result import MetricResult
 from eval.records import Job
-from reports.grid import Grid
+from reports.differences import build_differences
+from reports.grid import Grid, number, spread
 from reports.lines import build, build_subjects
 from reports.load import load_results
-from reports.tables import table1, table3, tables
+from reports.markdown import to_markdown
+from reports.tables import table1, table3, table4, tables
 
 from .conftest import default_metrics
 
@@ -212,3 +215,39 @@ def test_the_papers_columns_come_first_and_the_reader_may_choose(maker):
     assert [column.metric for column in chosen.columns] == ["aperture_r", "psnr"]
     with pytest.raises(UserError, match="no table has a column lpips_vgg; choose columns from psnr, ssim"):
         tables(results, methods(), None, ("lpips_vgg",))
+
+
+def noisy(shift: float, seed: int, ripple: float = 0.0) -> dict[str, MetricResult]:
+    """Runs of one seed share their draws: the same noise, `shift` apart on every frame, give or take `ripple`."""
+    shared, own = np.random.default_rng(seed), np.random.default_rng(int(1e6 * (1 + shift)) + seed)
+    frames = 30 + shared.normal(size=200) + shift + ripple * own.normal(size=200) + 2 * seed
+    return {"psnr": MetricResult(value=float(frames.mean()), per_frame=frames.tolist())}
+
+
+def test_table_4_has_differences_on_the_same_draws(maker):
+    """A hundredth of a decibel shows between paired runs whose seeds lie two decibels apart, and nothing is made of noise."""
+    for seed in range(3):
+        maker.record(seed=seed, budget=20, metrics=noisy(0.0, seed))
+        maker.record(ablation="motion-only", seed=seed, budget=20, metrics=noisy(-0.05, seed, 0.05))
+        maker.record(ablation="without-sc-loss", seed=seed, budget=20, metrics=noisy(1e-4, seed, 0.05))
+        maker.record(ablation="no-contrast", seed=seed, budget=20, metrics=noisy(2e-4, seed, 0.05))
+    results = load_results(maker.root)
+    grid = build_differences(table4(results, methods()), results)
+    assert grid is not None and grid.heads == ("Setting", "Subject") and grid.parent == "table4"
+    titles = [row.labels[0] for row in grid.rows]
+    assert titles == ["w/o SCLoss", "Facial Motion Only", "NCLoss (InsTaG) Only", "None", "NCLoss (InsTaG) Only, beside None"]
+    lower = cell(grid, "Facial Motion Only", "psnr")
+    assert lower.value == pytest.approx(-0.05, abs=0.01) and lower.mark == "best"
+    assert lower.interval is not None and lower.interval[1] < 0 < lower.interval[1] - lower.interval[0] < 0.05
+    for title in ("None", "NCLoss (InsTaG) Only, beside None"):
+        row = next(row for row in grid.rows if row.labels[0] == title)
+        assert cell(grid, title, "psnr").mark == "" and "read the two as equal" in grid.notes[row.notes[0] - 1]
+    psnr = next(column for column in grid.columns if column.name == "psnr")
+    assert number(lower.value, psnr).startswith("-0.0") and " to " in spread(lower, psnr)
+    assert "Facial Motion Only" in to_markdown(grid)
+
+
+def test_differences_need_the_full_model(maker):
+    maker.record(ablation="motion-only", budget=20)
+    results = load_results(maker.root)
+    assert build_differences(table4(results, methods()), results) is None

@@ -12,8 +12,10 @@ import torch
 
 from d3talker import checkpoint
 from d3talker.errors import UserError
+from d3talker.graphics.layers import compose
 from d3talker.learning import loop
 from d3talker.learning.rendering import back, camera
+from d3talker.method import adapt as adapting
 from d3talker.method.adapt import CHECKPOINT, train_identity
 from d3talker.method.config import MINI, Config, check
 from d3talker.method.synthesis import TrainedTalker
@@ -228,6 +230,56 @@ def test_a_quieter_foreign_sound_moves_the_lips_as_far(person: Path, finished: P
     )
     assert loud.std(0).max() > 0.01
     np.testing.assert_allclose(quiet.std(0), loud.std(0), rtol=0.2, atol=2e-3)
+
+
+def test_rows_share_every_draw_they_can(person: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other attributes make other Gaussians, but the same first weights, the same frames in the same order, the same noise."""
+    drawn: dict[str, list] = {}
+    draw, begin, first = adapting.draw_sample, adapting.Adaptation.begin_stage, {}
+
+    def watched(views, drive, index, *more):
+        sample = draw(views, drive, index, *more)
+        drawn[name].append((index, sample.color, sample.signals.audio))
+        return sample
+
+    def started(self: adapting.Adaptation) -> None:
+        first.setdefault(name, {key: value.clone() for key, value in self.talker.state_dict().items()})
+        first.setdefault(name + " refiner", {k: v.clone() for k, v in self.refining.refiner.state_dict().items()})
+        begin(self)
+
+    monkeypatch.setattr(adapting, "draw_sample", watched)
+    monkeypatch.setattr(adapting.Adaptation, "begin_stage", started)
+    for name in ("mu", "all"):
+        drawn[name] = []
+        adapt(person, tmp_path / name, replace(TINY, ablation=replace(TINY.ablation, attributes=name)))
+    for one, other in zip(drawn["mu"], drawn["all"], strict=True):
+        assert one[0] == other[0] and torch.equal(one[1], other[1]) and torch.equal(one[2], other[2])
+    last = "identity.fields.face.decoder.1.2.weight"
+    assert first["mu"].keys() == first["all"].keys() and first["mu"][last].shape != first["all"][last].shape
+    assert all(torch.equal(value, first["all"][key]) for key, value in first["mu"].items() if key != last)
+    assert all(torch.equal(value, first["all refiner"][key]) for key, value in first["mu refiner"].items())
+    left, right = (model_of(tmp_path / name)["identity.gaussians.face.means"] for name in ("mu", "all"))
+    assert left.shape != right.shape or not torch.equal(left, right)
+
+
+@pytest.mark.parametrize("part", ["refiner", "general", "individual"])
+def test_a_finished_model_renders_without_a_part(person: Path, finished: Path, part: str) -> None:
+    subject, whole = Subject(person), TrainedTalker(finished, "cpu")
+    asked = replace(TINY, ablation=replace(TINY.ablation, leave_out=part))
+    trained, test = TrainedTalker(finished, "cpu", asked), subject.frames("val")[:3]
+    signals, where, behind = whole.drive(subject, test), camera(subject, test[1], whole.device), back(subject, test[1], whole.device)
+    coarse = whole.frame(signals, 1, where, behind)
+    less = trained.frame(signals, 1, where, behind)
+    if part == "refiner":
+        assert torch.equal(less, coarse) and trained.refine(less) is less and not torch.equal(whole.refine(coarse), coarse)
+    else:
+        kept = "individual" if part == "general" else "general"
+        assert list(trained.talker.active_fields("face")) == [kept] and set(trained.anchors["face"]) == {kept}
+        encoded = whole.talker.encode(signals.at(1))
+        alone = {r: whole.talker.deformations(r, encoded)[kept] for r in ("face", "mouth")}
+        layers = [whole.talker.draw(region, where, alone[region]) for region in ("face", "mouth")]
+        torch.testing.assert_close(less, compose(*layers, behind).clamp(0, 1), atol=1e-5, rtol=0)
+    assert any("full model" in note for note in trained.notes) and not any("full model" in note for note in whole.notes)
 
 
 def test_rendering_is_deterministic(person: Path, finished: Path) -> None:

@@ -12,10 +12,13 @@ from d3talker import checkpoint
 from d3talker.errors import UserError
 from d3talker.files import read_json
 from d3talker.learning import loop
+from d3talker.learning.views import load_views
 from d3talker.method.adapt import CHECKPOINT as ADAPTED
 from d3talker.method.adapt import train_identity
 from d3talker.method.config import Config
-from d3talker.method.pretrain import Pretraining, pretrain
+from d3talker.method.driving import training_signals
+from d3talker.method.pretrain import Person, Pretraining, pretrain
+from d3talker.method.sampling import draw_sample
 from d3talker.method.shared import CHECKPOINT, load_general
 from d3talker.people.subject.layout import Subject
 
@@ -124,3 +127,54 @@ def test_needs_two_and_the_same_people(person: Path, other_person: Path, finishe
     checkpoint.save(tmp_path / CHECKPOINT, state | {"done": False})
     with pytest.raises(UserError, match=r"was trained with subjects = \['person', 'other'\], now"):
         pretrain(CONFIG, subjects(other_person, person), tmp_path, 0)
+
+
+@pytest.mark.parametrize("others", ["learn", "still"])
+def test_the_other_identities_fields_learn_from_similarity_or_stand_still(
+    person: Path, other_person: Path, tmp_path: Path, others: str
+) -> None:
+    config = replace(CONFIG, loss=replace(CONFIG.loss, others=others))
+    training = objects(config, subjects(person, other_person), tmp_path)
+    training.begin_stage()
+    training.step = CONFIG.pretrain.warmup
+    for talker in training.talkers:  # a field starts as no deformation, which nothing is similar to
+        for field in (talker.identity.fields["face"], talker.general.fields["face"]):
+            torch.nn.init.normal_(field.decoder[1][2].weight, std=0.1)  # type: ignore[union-attr, index]
+    sample = draw_sample(training.people[0].views, training.people[0].signals.drive, 3, None, training.generator)
+    loss, parts = training._loss(0, sample)
+    assert parts["similarity"] > 0 and "gradient/similarity" not in parts  # measured only where a log asks for it
+    loss.backward()
+    taught = [p.grad is not None for p in training.talkers[1].identity.fields["face"].decoder.parameters()]  # type: ignore[union-attr]
+    assert all(taught) if others == "learn" else not any(taught)
+    assert all(p.grad is not None for p in training.talkers[0].identity.fields["face"].decoder.parameters())  # type: ignore[union-attr]
+
+
+def test_contrast_in_the_networks_units_and_its_pull_are_logged(person: Path, other_person: Path, tmp_path: Path) -> None:
+    """In metres L_C is a product of two hundredths of a hundredth."""
+    values = {}
+    for units in ("metres", "network"):
+        config = replace(CONFIG, loss=replace(CONFIG.loss, negative_units=units), ablation=replace(CONFIG.ablation, refiner="off"))
+        training = objects(config, subjects(person, other_person), tmp_path)
+        training.measuring = True
+        training.begin_stage()
+        training.step = 24  # the 25th step is logged
+        generator = torch.Generator().manual_seed(0)
+        for talker in training.talkers:
+            for field in (talker.identity.fields["face"], talker.general.fields["face"]):
+                torch.nn.init.normal_(field.decoder[1][2].weight, std=0.1, generator=generator)  # type: ignore[union-attr, index]
+        sample = draw_sample(training.people[0].views, training.people[0].signals.drive, 3, None, training.generator)
+        values[units] = {name: float(value) for name, value in training._loss(0, sample)[1].items()}
+    ratio = values["network"]["negative"] / values["metres"]["negative"]
+    assert ratio == pytest.approx(CONFIG.fields.means_scale**-2, rel=1e-3)
+    pulled = values["network"]["gradient/negative"] / values["metres"]["gradient/negative"]
+    assert pulled == pytest.approx(ratio, rel=1e-3) and values["network"]["gradient/image"] > 0
+
+
+def objects(config: Config, people: list[Subject], out: Path) -> Pretraining:
+    """A pre-training that has not begun."""
+    made = []
+    for subject in people:
+        frames = subject.frames("train")[:10]
+        signals = training_signals(subject, frames, config.signals, torch.device("cpu"))
+        made.append(Person(subject.name, load_views(subject, frames, torch.device("cpu")), signals))
+    return Pretraining(config, made, out, 0, torch.device("cpu"))
