@@ -67,8 +67,8 @@ def _pretraining_figure(folder: Path, results: Results) -> list[Figure]:
             row = titles.get((record.job.method, record.job.ablation), record.job.ablation)
             logs[row] = log
     figure = Figure(
-        "Pre-training", "Losses over the steps, the face's first; with --model.tensorboard also how far each field moves the "
-        "Gaussians, and the gradients of the contrastive losses beside the picture's.", "figures/pretraining",
+        "Pre-training", "Losses over the steps, the face's first; after d3talker bench --model.tensorboard also how far each field "
+        "moves the Gaussians, and the gradients of the contrastive losses beside the picture's.", "figures/pretraining",
     )
     return [figure] if curves.losses(folder / figure.path, logs) else []
 
