@@ -187,8 +187,9 @@ class AblationConfig:
 class Config:
     """D³-Talker."""
 
-    # Ours: the fitted head's mesh (as GaussianTalker's) for InsTaG's cube; 7e-4 for 1.6e-4, which costs .85 dB at 128 pixels; no
-    # resets of opacity (as TalkingGaussian), from which a mouth behind a finished face does not come back.  See docs/model.md.
+    # Ours: the fitted head's mesh (as GaussianTalker's) for InsTaG's cube, which at 128 pixels costs 2.7 dB; 7e-4 for the official
+    # 1.6e-4 (undecided: 33.5 dB against 32.7 and 33.4 with two seeds); no resets of opacity (as TalkingGaussian), from which a
+    # mouth behind a finished face does not come back.  See docs/model.md.
     gaussians: GaussianConfig = field(default_factory=lambda: GaussianConfig(start="mesh", means_lr=7e-4))
     density: DensityConfig = field(default_factory=lambda: DensityConfig(reset_every=0))
     fields: FieldConfig = field(default_factory=FieldConfig)
