@@ -110,7 +110,7 @@ class BenchConfig(Generic[O]):
         for name, options in found.items():
             trained_here(name).check(options)
         if len({options.device for options in found.values()}) > 1:
-            raise UserError("the methods have different devices, one benchmark has one; give every --model.NAME.device the same")
+            raise UserError("the methods have different devices, one benchmark has one; give the option device of all the same")
         return found
 
 

@@ -269,5 +269,5 @@ def _check_methods(request: Request) -> None:
         if isinstance(how, (Skip, Recipe)):
             raise UserError(
                 f"'{name}' does not run in this process; make its predictions with `d3talker run {name}` or "
-                f"`d3talker import {name}`, and give their folder: --predictions SECONDS=FOLDER"
+                f"`d3talker import {name}`, and give their folder to bench --predictions SECONDS=FOLDER"
             )

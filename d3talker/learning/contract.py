@@ -105,7 +105,7 @@ class Method(ABC):
 
     def pretrain(self, options: Any, subjects: Sequence[Subject], out: Path, seed: int) -> tuple[float, bool]:
         """Pre-train on the train splits of several subjects in `out`, or go on there, or find it done, as `train` does."""
-        raise UserError("this method has no pre-training; leave out --pretrain")
+        raise UserError("this method has no pre-training; train it from nothing")
 
     @abstractmethod
     def load(self, run: Path, options: Any = None, device: str = "auto") -> Trained:
@@ -172,5 +172,5 @@ def device_named(name: str) -> torch.device:
     import torch
 
     if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("device cuda was asked for, but torch sees no CUDA GPU; give --device cpu, or see: d3talker doctor")
+        raise UserError("device cuda was asked for, but torch sees no CUDA GPU; choose the device cpu, or see: d3talker doctor")
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
