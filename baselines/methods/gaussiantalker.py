@@ -8,6 +8,7 @@ from pathlib import Path
 from baselines.adapter import Adapter, Native, Setting
 from baselines.recipe import LANDMARKS, TORSO, TRACK, UNITS, Recipe, Step
 from baselines.spec import MINUTE, MethodSpec, table_1, table_3
+from baselines.trained.gaussiantalker.method import GaussianTalker
 
 SPEC = MethodSpec(
     name="gaussiantalker",
@@ -72,4 +73,4 @@ def locate(folder: Path, setting: Setting) -> list[Native]:
     return [Native(found[0], truth=truths[0] if truths else None, follows="poses")]
 
 
-ADAPTER = Adapter(locate=locate, run=RECIPE)
+ADAPTER = Adapter(locate=locate, run=RECIPE, train=GaussianTalker())

@@ -7,6 +7,7 @@ from pathlib import Path
 from baselines.adapter import Adapter, Native, Setting
 from baselines.recipe import LANDMARKS, TEETH, TORSO, UNITS, Need, Recipe, Step
 from baselines.spec import MINUTE, MethodSpec, table_1, table_2, table_3
+from baselines.trained.instag.method import InsTaG
 
 SPEC = MethodSpec(
     name="instag",
@@ -87,4 +88,4 @@ def locate(folder: Path, setting: Setting) -> list[Native]:
     return gaussian_layout.locate(SPEC, folder, setting, drops=1)
 
 
-ADAPTER = Adapter(locate=locate, run=RECIPE)
+ADAPTER = Adapter(locate=locate, run=RECIPE, train=InsTaG())

@@ -7,6 +7,7 @@ from pathlib import Path
 from baselines.adapter import Adapter, Native, Setting
 from baselines.recipe import LANDMARKS, TEETH, TORSO, UNITS, Recipe, Step
 from baselines.spec import MINUTE, MethodSpec, table_1, table_3
+from baselines.trained.talkinggaussian.method import TalkingGaussian
 
 SPEC = MethodSpec(
     name="talkinggaussian",
@@ -58,4 +59,4 @@ def locate(folder: Path, setting: Setting) -> list[Native]:
     return gaussian_layout.locate(SPEC, folder, setting, drops=0)
 
 
-ADAPTER = Adapter(locate=locate, run=RECIPE)
+ADAPTER = Adapter(locate=locate, run=RECIPE, train=TalkingGaussian())

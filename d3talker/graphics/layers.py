@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from d3talker.graphics.render import rasterize
+
 
 class Camera(NamedTuple):
     """viewmat [4, 4] world to camera, OpenCV axes; K [3, 3] and size in pixels."""
@@ -33,6 +35,14 @@ class Layer(NamedTuple):
     alpha: Tensor
     depth: Tensor
     normals: Tensor | None
+
+
+def draw(posed: Posed, camera: Camera, normals: bool = False, check_values: bool = True) -> Layer:
+    """Rasterise Gaussians over nothing; check_values: look for NaN in them, which on CUDA waits for the card."""
+    picture = rasterize(
+        *posed, camera.viewmat[None], camera.K[None], camera.width, camera.height, normals=normals, check_values=check_values,
+    )
+    return Layer(picture.rgb[0], picture.alpha[0], picture.depth[0], None if picture.normals is None else picture.normals[0])
 
 
 def compose(face: Layer, mouth: Layer, background: Tensor) -> Tensor:

@@ -30,8 +30,10 @@ class GaussianConfig:
     """Half side of the cube, in metres, in which Gaussians start."""
     means_lr: float = 1.6e-4  # 3DGS, InsTaG
     """Learning rate of the centres, times the cameras' extent in metres; falls to .36 of itself over a region's steps."""
-    sh_lr: float = 2.5e-3  # 3DGS, InsTaG; higher bands take a twentieth
+    sh_lr: float = 2.5e-3  # 3DGS, InsTaG
     """Learning rate of colour."""
+    sh_rest_share: float = 1.0  # ours: 3DGS and InsTaG have 0.05
+    """Share of it at which the bands above the zeroth learn."""
     opacity_lr: float = 0.05  # InsTaG
     """Learning rate of opacity."""
     scale_lr: float = 3e-3  # InsTaG
@@ -46,6 +48,8 @@ class DensityConfig:
 
     start: int = 500  # 3DGS, InsTaG
     """First step that may change the number of Gaussians."""
+    grow_from: int = 0  # 3DGS, InsTaG: as `start`; GaussianTalker prunes before it grows
+    """First step that may clone and split them."""
     stop: float = 0.9  # InsTaG: 9000 of 10000
     """Share of a region's steps after which the number stays."""
     every: int = 100  # 3DGS, InsTaG
@@ -58,6 +62,14 @@ class DensityConfig:
     """Gaussians larger than this many metres are split, smaller ones cloned."""
     min_opacity: float = 0.05  # InsTaG
     """Gaussians below this opacity are pruned."""
+    opacity_rise: float = 0.0  # ours: InsTaG and TalkingGaussian have 0.25, so that the last are pruned below 0.3
+    """What is added to that opacity by the time the number stays, in proportion to the steps."""
+    size_from: int = 1000000000  # ours: never; 3DGS, InsTaG and TalkingGaussian from step 3000
+    """First step that prunes Gaussians for their size."""
+    max_size: float = 0.01  # InsTaG, TalkingGaussian: a tenth of an extent of about 0.1 m
+    """From then on, Gaussians larger than this many metres are pruned."""
+    max_radius: float = 20.0  # 3DGS, InsTaG, TalkingGaussian at 512 pixels
+    """And those that three standard deviations of covered more pixels than this since the last change."""
     reset_every: int = 3000  # 3DGS, InsTaG
     """Steps between two resets of opacity; 0 = none."""
 

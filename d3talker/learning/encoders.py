@@ -20,6 +20,14 @@ def mlp(*widths: int) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+def plain(net: nn.Module) -> nn.Module:
+    """First weights as torch's layers draw them, which is what the official codes of the field have."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
+            layer.reset_parameters()
+    return net
+
+
 def he(net: nn.Module) -> nn.Module:
     """He initialisation: signals keep their size through the layers, so that gradients reach the first one from the start.
 

@@ -17,6 +17,7 @@ MEANS_END = 0.01  # 3DGS: the centres' learning rate falls a hundredfold
 # InsTaG: over 45,000 steps, of which an adaptation of 10,000 sees the first part, and a pre-training of 150,000 all and more.
 MEANS_HORIZON, MEANS_HORIZON_PRETRAINING = 4.5, 0.3
 NET_END = 0.5  # InsTaG: .5 ** (step / steps)
+COLOR = ("sh_dc", "sh_rest")
 FUSE_OPACITY_LR = 1e-3  # InsTaG train_fuse_con.py
 NET = {"betas": (0.9, 0.99), "eps": 1e-8}  # InsTaG's AdamW in adaptation
 GRID_DECAY = 0.01  # InsTaG motion_net.py:296-313; MLPs and encoders have none
@@ -43,19 +44,21 @@ def gaussian_groups(
 ) -> list[dict[str, Any]]:
     """One Adam group a parameter, with 3DGS' rates, times `haste`, and epsilon; extent: of the cameras, for the centres' rate."""
     c = config
-    rates = {"quats": c.quat_lr, "raw_scales": c.scale_lr, "raw_opacities": c.opacity_lr, "sh": c.sh_lr}
-    rates["means"] = c.means_lr * extent
+    rates = {"quats": c.quat_lr, "raw_scales": c.scale_lr, "raw_opacities": c.opacity_lr}
+    rates |= {"means": c.means_lr * extent, "sh_dc": c.sh_lr, "sh_rest": c.sh_lr * c.sh_rest_share}
     return [
         {"name": name, "params": [getattr(gaussians, name)], "lr": rates[name] * haste, "eps": 1e-15, "weight_decay": 0.0}
         for name in gaussians.NAMES
     ]
 
 
-def fuse_groups(face: Gaussians, mouth: Gaussians, config: GaussianConfig, haste: float = 1.0) -> list[dict[str, Any]]:
+def fuse_groups(
+    face: Gaussians, mouth: Gaussians, config: GaussianConfig, haste: float = 1.0, opacity_lr: float = FUSE_OPACITY_LR
+) -> list[dict[str, Any]]:
     """What the fuse stage trains: colour and opacity of the face, colour of the mouth (InsTaG train_fuse_con.py)."""
-    groups = [g for g in gaussian_groups(face, config, haste=haste) if g["name"] in ("sh", "raw_opacities")]
-    groups += [g for g in gaussian_groups(mouth, config, haste=haste) if g["name"] == "sh"]
-    return [{**g, "lr": FUSE_OPACITY_LR * haste if g["name"] == "raw_opacities" else g["lr"]} for g in groups]
+    groups = [g for g in gaussian_groups(face, config, haste=haste) if g["name"] in (*COLOR, "raw_opacities")]
+    groups += [g for g in gaussian_groups(mouth, config, haste=haste) if g["name"] in COLOR]
+    return [{**g, "lr": opacity_lr * haste if g["name"] == "raw_opacities" else g["lr"]} for g in groups]
 
 
 def net_group(name: str, parameters: Iterable[nn.Parameter], rate: float, decay: float = 0.0) -> dict[str, Any]:

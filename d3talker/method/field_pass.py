@@ -39,7 +39,11 @@ class FieldPass(nn.Module):
             encoded = talker.encode(Signals(motion, audio, eyes, eyes))  # no field hears the expression
         encoded = {**encoded, "general": kept[0] * encoded["general"], "individual": kept[1] * encoded["individual"]}
         anchors = talker.anchors(self._region)
-        shared = (anchors["individual"].attention, encoded["individual"], encoded["eyes"]) if self._shared else ()
+        shared: tuple[Tensor, ...] = ()
+        if self._shared:
+            attention = anchors["individual"].attention
+            assert attention is not None
+            shared = (attention, encoded["individual"], encoded["eyes"])
         self.layout = Passed(talker.by_fields(self._region, encoded, anchors), shared)
         return *(value for part in self.layout.parts.values() for value in part if value is not None), *shared
 

@@ -9,13 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from d3talker.graphics.gaussians import Gaussians
-from d3talker.graphics.layers import Camera, Layer, Posed
+from d3talker.graphics.layers import Camera, Layer, Posed, draw
 from d3talker.graphics.options import REGIONS, Region
-from d3talker.graphics.render import rasterize
-from d3talker.graphics.render.sh import eval_sh
 from d3talker.learning.contract import device_named
 from d3talker.learning.encoders import AudioEncoder, EyeEncoder
-from d3talker.learning.fields import Anchors, Deformation, DeformationField
+from d3talker.learning.fields import Anchors, Deformation, DeformationField, pose
 from d3talker.method.config import Config, FieldConfig
 from d3talker.method.rig import HeadRig
 from d3talker.method.signals import MotionEncoder
@@ -152,31 +150,19 @@ class Talker(nn.Module):
 
     def posed(self, region: Region, viewmat: Tensor, delta: Deformation | None) -> Posed:
         """One region's Gaussians, deformed by `delta` or static (eq. 8), in the colours that a camera [4, 4] sees."""
-        g = self.gaussians(region)
-        means = g.means if delta is None else g.means + delta.means
-        delta = delta or Deformation(means)
-        sh: Tensor = g.sh
-        if delta.sh is not None:
-            sh = torch.cat([sh[:, :1] + delta.sh[:, None], sh[:, 1:]], 1)
-        directions = means.detach() + viewmat[:3, 3] @ viewmat[:3, :3]  # from the camera's centre -R't
-        quats = g.quats if delta.quats is None else g.quats + delta.quats
-        colors = eval_sh(g.degree, sh, directions)
-        return Posed(means, quats, g.scales(delta.scales), g.opacities(delta.opacities), colors)
+        return pose(self.gaussians(region), viewmat, delta)
 
     def drawn(self, posed: Posed, camera: Camera, normals: bool = False) -> Layer:
         """Rasterise what `posed` gave (eq. 9), over nothing."""
-        picture = rasterize(
-            *posed, camera.viewmat[None], camera.K[None], camera.width, camera.height, normals=normals,
-            check_values=self.check_values,
-        )
-        return Layer(picture.rgb[0], picture.alpha[0], picture.depth[0], None if picture.normals is None else picture.normals[0])
+        return draw(posed, camera, normals, self.check_values)
 
 
 def build_field(region: Region, config: FieldConfig, width: int, hidden: int, attributes: str) -> DeformationField:
     """A field with the region's grid and width."""
     encoding = config.encoding if region == "face" else config.mouth_encoding
     return DeformationField(
-        region, encoding, width, hidden if region == "face" else hidden // 2, config.means_scale, ATTRIBUTES[attributes]
+        region, encoding, width, hidden if region == "face" else hidden // 2, config.means_scale,
+        ATTRIBUTES[attributes] if region == "face" else ("means",),
     )
 
 

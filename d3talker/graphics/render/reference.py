@@ -32,25 +32,30 @@ def project(
     turn = viewmat[:3, :3]
     camera = means @ turn.T + viewmat[:3, 3]
     seen = (camera[:, 2] > NEAR) & (opacities >= ALPHA_MIN)
-    z = torch.where(seen, camera[:, 2], torch.ones_like(camera[:, 2]))
-    fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
-    xz, yz = camera[:, 0] / z, camera[:, 1] / z
-    # the Jacobian is taken no further out than 15 % of the image beyond its edge, where the linearisation still holds
-    tx = torch.clamp(xz, -(cx + 0.15 * width) / fx, (1.15 * width - cx) / fx)
-    ty = torch.clamp(yz, -(cy + 0.15 * height) / fy, (1.15 * height - cy) / fy)
-    zero = torch.zeros_like(z)
-    jacobian = torch.stack([fx / z, zero, -fx * tx / z, zero, fy / z, -fy * ty / z], -1).view(-1, 2, 3)
-    lift = jacobian @ turn
-    flat = lift @ cov @ lift.transpose(-1, -2)
-    xx, xy, yy = flat[:, 0, 0] + EPS2D, flat[:, 0, 1], flat[:, 1, 1] + EPS2D
+    flat = flattened(camera, cov, turn, K, width, height)
+    xx, xy, yy = flat[:, 0, 0], flat[:, 0, 1], flat[:, 1, 1]
     det = xx * yy - xy * xy
     seen = seen & (det > 0)
     det = torch.where(seen, det, torch.ones_like(det))
-    centres = torch.stack([fx * xz + cx, fy * yz + cy], -1)
+    z = torch.where(camera[:, 2] > NEAR, camera[:, 2], torch.ones_like(det))
+    centres = torch.stack([K[0, 0] * camera[:, 0] / z + K[0, 2], K[1, 1] * camera[:, 1] / z + K[1, 2]], -1)
     with torch.no_grad():
         sigma = torch.log(opacities.clamp_min(ALPHA_MIN) / ALPHA_MIN)
         reach = torch.sqrt(2 * sigma[:, None] * torch.stack([xx, yy], -1)) * seen[:, None]
     return Projection(centres, torch.stack([yy, -xy, xx], -1) / det[:, None], camera[:, 2], reach)
+
+
+def flattened(camera: Tensor, cov: Tensor, turn: Tensor, K: Tensor, width: int, height: int) -> Tensor:
+    """Covariances [N, 2, 2] in px² of what the camera sees of cov [N, 3, 3]: centres `camera` [N, 3] in its axes, turn [3, 3]."""
+    z = torch.where(camera[:, 2] > NEAR, camera[:, 2], torch.ones_like(camera[:, 2]))
+    fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
+    # the Jacobian is taken no further out than 15 % of the image beyond its edge, where the linearisation still holds
+    tx = torch.clamp(camera[:, 0] / z, -(cx + 0.15 * width) / fx, (1.15 * width - cx) / fx)
+    ty = torch.clamp(camera[:, 1] / z, -(cy + 0.15 * height) / fy, (1.15 * height - cy) / fy)
+    zero = torch.zeros_like(z)
+    jacobian = torch.stack([fx / z, zero, -fx * tx / z, zero, fy / z, -fy * ty / z], -1).view(-1, 2, 3)
+    lift = jacobian @ turn
+    return lift @ cov @ lift.transpose(-1, -2) + EPS2D * torch.eye(2, dtype=cov.dtype, device=cov.device)
 
 
 def composite(rows: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from d3talker.graphics.options import Region
-from d3talker.people.head.embedded import embedded_head
+from d3talker.people.head.embedded import INSIDE, embedded_head
 
-INSIDE = ("mouth", "teeth", "tongue")  # what the mouth's Gaussians stand for; all else is the face's
 ACROSS, LEAST = 0.1, 1e-6  # weights of no strain across the surface, and of no gradient at all, against the edges' squares
 SHIFT, TURN, STRAIN = slice(0, 3), slice(3, 6), slice(6, 12)  # columns: m; radians about x, y, z; xx, yy, zz, xy, xz, yz
 COLUMNS = 12

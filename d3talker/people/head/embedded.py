@@ -12,6 +12,7 @@ from d3talker.people.head import shape as shape
 from d3talker.people.head.face import FaceModel
 
 NAME = "d3-head-1"
+INSIDE = ("mouth", "teeth", "tongue")  # regions that the mouth's Gaussians stand for; all else is the face's
 
 
 @lru_cache(maxsize=1)

@@ -27,9 +27,23 @@ def read_action_units(path: Path, total: int | None = None, notes: list[str] | N
     needed; a few missing at the end repeat the last.  notes: what was mended is appended there.
     Raises UserError when the file, a column or a number is missing, or the rows do not fit the frames.
     """
-    said: list[str] = [] if notes is None else notes
-    rows = _rows(path)
-    values = np.array([[row[name] for name in COLUMNS] for row in rows], np.float64)
+    values = _read(path, COLUMNS, total, [] if notes is None else notes)
+    values[:, -1] = values[:, -1].clip(0, BLINK_MAX)
+    return values.astype(np.float32)
+
+
+def read_unit(path: Path, name: str, total: int | None = None) -> np.ndarray | None:
+    """One further column of OpenFace's, float64 [T], read as `read_action_units` reads; None where the file lacks it."""
+    with path.open(encoding="latin-1") as stream:
+        if name not in [head.strip() for head in stream.readline().split(",")]:
+            return None
+    return _read(path, (name,), total, [])[:, 0]
+
+
+def _read(path: Path, columns: tuple[str, ...], total: int | None, said: list[str]) -> np.ndarray:
+    """The columns, float64 [T, len(columns)], one row a 25 fps frame."""
+    rows = _rows(path, columns)
+    values = np.array([[row[name] for name in columns] for row in rows], np.float64)
     failed = np.array([row.get("success", 1.0) == 0 for row in rows])
     if not np.isfinite(values[~failed]).all():
         raise UserError(f"{path} holds NaN or infinity; make it again")
@@ -49,12 +63,10 @@ def read_action_units(path: Path, total: int | None = None, notes: list[str] | N
     if failed.any():
         said.append(f"{path.name}: no face in {int(failed.sum())} frames, which are interpolated")
     values = np.stack([np.interp(due, times[~failed], column[~failed]) for column in values.T], 1)
-    values = values if total is None else _fitted(path, values, total, said)
-    values[:, -1] = values[:, -1].clip(0, BLINK_MAX)
-    return values.astype(np.float32)
+    return values if total is None else _fitted(path, values, total, said)
 
 
-def _rows(path: Path) -> list[dict[str, float]]:
+def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, float]]:
     """The numbers of every row by column; the text is UTF-8 or, as from an old Windows, Latin-1."""
     if not path.exists():
         raise UserError(f"{path} is missing; make it with d3talker prepare, or with OpenFace's FeatureExtraction")
@@ -68,10 +80,10 @@ def _rows(path: Path) -> list[dict[str, float]]:
     except csv.Error as error:
         raise UserError(f"{path} is no CSV ({error}); make it again") from None
     column = {name.strip(): index for index, name in enumerate(heads)}
-    missing = [name for name in COLUMNS if not table or name not in column]
+    missing = [name for name in columns if not table or name not in column]
     if missing:
         raise UserError(f"{path} lacks the columns {', '.join(missing)}; write it with OpenFace's option -aus")
-    needed = [(name, column[name]) for name in (*COLUMNS, *BESIDE) if name in column]
+    needed = [(name, column[name]) for name in (*columns, *BESIDE) if name in column]
     try:
         return [{name: float(row[index]) for name, index in needed} for row in table]
     except (IndexError, ValueError):
@@ -94,7 +106,7 @@ def _one_a_frame(
     if len(first) < len(rows):
         said.append(f"{path.name} has {len(rows)} rows for {len(first)} frames, one a face: the surest face is taken")
     count = int(number.max()) + 1
-    whole, lost, kept = np.zeros((count, len(COLUMNS))), np.ones(count, bool), [dict[str, float]()] * count
+    whole, lost, kept = np.zeros((count, values.shape[1])), np.ones(count, bool), [dict[str, float]()] * count
     whole[number[first]], lost[number[first]] = values[first], failed[first]
     for index in first.tolist():
         kept[int(number[index])] = rows[index]

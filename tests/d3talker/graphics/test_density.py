@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 
-from d3talker.graphics.density import DensityControl
+from d3talker.graphics.density import DensityControl, screen_radii
 from d3talker.graphics.gaussians import Gaussians, inverse_softplus, neighbour_distance
-from d3talker.graphics.layers import Camera
+from d3talker.graphics.layers import Camera, Posed
 from d3talker.learning.optimisers import gaussian_groups, optimiser
 from d3talker.method.config import MINI
 
@@ -101,3 +102,52 @@ def test_scale_activation_inverts_and_neighbours_are_measured() -> None:
     torch.testing.assert_close(torch.nn.functional.softplus(inverse_softplus(values)), values)
     line = torch.tensor([[float(i), 0, 0] for i in range(5)])
     assert neighbour_distance(line, 2)[2].item() == pytest.approx(1.0)
+
+
+def test_the_opacity_threshold_rises_and_large_ones_go(scene) -> None:
+    gaussians, optimizer, control = scene
+    control.config = replace(CONFIG, every=10, reset_every=1000, opacity_rise=0.25, size_from=30, max_size=0.045)
+    gaussians.raw_opacities.data[:] = torch.logit(torch.tensor([0.1, 0.2] + [0.9] * 8))
+    control.update(10, optimizer, torch.Generator())  # 0.05 + 0.25 * 10 / 90 = 0.078
+    assert gaussians.means.shape[0] == 10
+    control.update(20, optimizer, torch.Generator())  # 0.106: the first goes, the large ones stay
+    assert gaussians.means.shape[0] == 9
+    control.radii[0] = 30.0
+    control.update(30, optimizer, torch.Generator())  # 0.133: one by its radius, and five of 5 cm
+    assert gaussians.means.shape[0] == 3 and gaussians.scales().max() < 0.045
+    aligned(gaussians, optimizer)
+
+
+def test_screen_radii_are_three_deviations_of_the_longer_axis() -> None:
+    """A flat disc of 1 by 2 cm at 1 m and focal length 200: 4 px and 2 px, with 0.3 px² added."""
+    camera = Camera(torch.eye(4), torch.tensor([[200.0, 0, 32], [0, 200.0, 32], [0, 0, 1]]), 64, 64)
+    radii = screen_radii(torch.tensor([[0.0, 0, 1]]), torch.tensor([[1.0, 0, 0, 0]]), torch.tensor([[0.02, 0.01, 1e-4]]), camera)
+    assert radii.tolist() == [math.ceil(3 * math.sqrt(16.3))]
+
+
+def test_strain_of_drawn_centres_leaves_out_what_nets_send_back() -> None:
+    gaussians = Gaussians(torch.randn(6, 3) * 0.05, torch.full((6, 3), 0.01), 0)
+    camera = Camera(torch.eye(4), torch.tensor([[200.0, 0, 32], [0, 200.0, 32], [0, 0, 1]]), 64, 64)
+    moved = gaussians.means + torch.tensor([0, 0, 1.0]) + 3 * gaussians.means  # as a net that reads the centres would
+    moved.retain_grad()
+    weights = torch.randn(6, 2)
+    (moved[:, :2] / moved[:, 2:].detach() * 200 * weights).sum().backward()
+    control = DensityControl(gaussians, CONFIG, "face", 10, 10)
+    posed = Posed(moved, gaussians.quats, gaussians.scales(), gaussians.opacities(), gaussians.sh[:, 0])
+    control.observe(1, camera, posed)
+    torch.testing.assert_close(control.sums, weights.norm(dim=-1) * 32)
+
+
+def test_bands_have_rates_of_their_own_and_are_drawn_one_by_one() -> None:
+    gaussians = Gaussians(torch.zeros(2, 3), torch.full((2, 3), 0.01), 2)
+    groups = {g["name"]: g["lr"] for g in gaussian_groups(gaussians, replace(MINI.gaussians, sh_rest_share=0.05))}
+    assert groups["sh_rest"] == pytest.approx(groups["sh_dc"] / 20) and gaussians.sh.shape == (2, 9, 3)
+    assert gaussians.degree == 2
+    gaussians.shown = 1
+    assert gaussians.degree == 1
+
+
+def test_exponential_scales_are_split_as_exponential_scales() -> None:
+    gaussians = Gaussians(torch.zeros(2, 3), torch.full((2, 3), 0.02), 0, activation="exp")
+    torch.testing.assert_close(gaussians.raw_scales, torch.full((2, 3), 0.02).log())
+    torch.testing.assert_close(gaussians.scales(torch.full((2, 3), 0.5)), torch.full((2, 3), 0.02) * math.exp(0.5))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from d3talker.errors import UserError
 from d3talker.graphics.render.geometry import rotation_matrices
 from d3talker.method.rig import REBIND, HeadRig, cpu, reference
-from d3talker.method.rig.mesh import INSIDE, STRAIN, TURN, _gradients, mesh_modes
-from d3talker.people.head.embedded import embedded_head
+from d3talker.method.rig.mesh import STRAIN, TURN, _gradients, mesh_modes
+from d3talker.people.head.embedded import INSIDE, embedded_head
 
 MODEL = embedded_head()
 NAMES = MODEL.expression_names

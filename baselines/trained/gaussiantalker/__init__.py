@@ -1,0 +1,1 @@
+"""GaussianTalker (ACM MM 2024), re-implemented."""

@@ -1,0 +1,1 @@
+"""InsTaG (CVPR 2025), re-implemented."""

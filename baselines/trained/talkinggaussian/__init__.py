@@ -1,0 +1,1 @@
+"""TalkingGaussian (ECCV 2024), re-implemented."""
