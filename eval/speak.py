@@ -34,6 +34,8 @@ class SpeakConfig:
     """The video to write, .mp4; it is marked as synthetic."""
     work: Path | None = None
     """Folder for the subject and the trained head; by default speak/VIDEO, and what is there is used again."""
+    method: str = DEFAULT
+    """What learns the head: a method of `d3talker methods` that is trained here."""
     preset: Literal["auto", "mini", "paper"] = "auto"
     """mini: 128x128, minutes on a CPU. paper: 512x512, the published schedule, CUDA. auto: what fits this machine."""
     budget: float = 10
@@ -60,10 +62,12 @@ def run(config: SpeakConfig) -> int:
     from d3talker.people.preparation import prepare
     from d3talker.people.subject.layout import Subject
 
-    (model, size), how = fitting(config.preset), trained_here(DEFAULT)
+    (model, size), how = fitting(config.method, config.preset), trained_here(config.method)
+    if config.general is not None and not how.pretrains:
+        raise UserError(f"'{config.method}' starts from no pre-training; leave out --general")
     seconds = check(config)
     work = config.work or Path("speak") / config.video.stem
-    subject_folder, run_folder = work / f"subject-{size}", work / f"run-{size}-{config.budget:g}s-seed{config.seed}"
+    subject_folder, run_folder = work / f"subject-{size}", work / f"{config.method}-{size}-{config.budget:g}s-seed{config.seed}"
     phases = expected(config, model, size, seconds, subject_folder, run_folder)
     announce(config, size, work, phases)
     with Whole(phases) as whole:
@@ -74,23 +78,25 @@ def run(config: SpeakConfig) -> int:
             frames = subject.frames("train")[:round(config.budget * FPS)]
             if len(frames) < SHORTEST * FPS:
                 raise UserError(f"{config.video} leaves {len(frames) / FPS:g} s to learn from; give a video of at least 4 s")
-            how.train(model, subject, frames, run_folder, config.seed, config.general, motion_model(config.motion))
+            motion = motion_model(config.motion) if how.hears_motion else None
+            how.train(model, subject, frames, run_folder, config.seed, config.general, motion)
         with whole.phase(), tempfile.TemporaryDirectory(dir=work, prefix="frames-") as name:
             made = Path(name) / "frames"
-            render(how.load(run_folder, device=model.device), DEFAULT, subject, subject.frames("val"), config.audio, made)
+            trained = how.load(run_folder, device=model.device)
+            render(trained, config.method, subject, subject.frames("val"), config.audio, made, how.deviations)
             write_video(Predictions(made), config.out, config.quality, config.audio)
     say(f"{config.out}: {seconds:.1f} s at {size}x{size}, marked as synthetic in its metadata (d3talker inspect {config.out})")
     return 0
 
 
-def fitting(preset: Literal["auto", "mini", "paper"]) -> tuple[Any, int]:
+def fitting(method: str, preset: Literal["auto", "mini", "paper"]) -> tuple[Any, int]:
     """Options and picture size: the published schedule where torch sees a CUDA card, else the small one."""
     import torch
 
     name = preset if preset != "auto" else "paper" if torch.cuda.is_available() else "mini"
     if name == "paper" and not torch.cuda.is_available():
         say("warning: preset paper without a CUDA card takes days; --preset mini takes minutes")
-    return preset_options(DEFAULT, name), SIZES[name]
+    return preset_options(method, name), SIZES[name]
 
 
 def check(config: SpeakConfig) -> float:
@@ -122,13 +128,23 @@ def expected(
     device = device_named(model.device).type
     guess, share = GUESSES[device], size * size / REFERENCE_PIXELS[device]
     length = (config.stop or probe(config.video).duration or 60.0) - config.start
-    learn = trained_here(DEFAULT).steps(model) * guess.step_s * share * LAST_STAGE
+    learn = trained_here(config.method).steps(model) * trained_here(config.method).pace * guess.step_s * share * LAST_STAGE
     looking = max(length, 0) * FPS * PREPARE_SECONDS * (size / 128) ** 0.5
     return [
         ("prepare the video", 0.0 if Layout(subject).meta.exists() else looking),
-        ("learn the head", 0.0 if any(run.glob("*.safetensors")) else learn),
+        ("learn the head", 0.0 if _learnt(run) else learn),
         ("speak", seconds * FPS * guess.render_s * share * 1.3),
     ]
+
+
+def _learnt(run: Path) -> bool:
+    """Whether a training stands there that came to its end."""
+    from d3talker import checkpoint
+
+    try:
+        return any(checkpoint.load(path).get("done") for path in run.glob("*.safetensors"))
+    except UserError:
+        return False
 
 
 def announce(config: SpeakConfig, size: int, work: Path, phases: list[tuple[str, float]]) -> None:

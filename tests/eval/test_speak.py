@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from d3talker.cli import main
-from d3talker.method.config import MINI
+from d3talker.method.config import MINI, PRESETS
 from d3talker.people.media.mark import read_mark
 from d3talker.people.media.video import VideoWriter, probe, read_audio, read_frames, write_wav
 from eval import speak
@@ -22,7 +22,7 @@ TINY = replace(
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(speak.PRESETS, "mini", TINY)
+    monkeypatch.setitem(PRESETS, "mini", TINY)
     monkeypatch.setitem(speak.SIZES, "mini", 64)
 
 
