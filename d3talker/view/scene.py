@@ -39,10 +39,16 @@ def pose(viewmat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.roll(Rotation.from_matrix(turn).as_quat(), 1), -turn @ viewmat[:3, 3]
 
 
-def look_from(server: Any, viewmat: np.ndarray, fov: float) -> None:
-    """Where new windows look from: this frame's camera, at the head's centre.  fov: vertical, in radians."""
+def look_from(server: Any, viewmat: np.ndarray, fov: float, aside: float = 0.0, away: float = 1.0) -> None:
+    """Where new windows look from: this frame's camera, at the head's centre.
+
+    fov: vertical, in radians.  aside: turned by so many radians about the upright axis; away: as many times its distance.
+    """
+    from scipy.spatial.transform import Rotation
+
     _, position = pose(viewmat)
-    server.initial_camera.position, server.initial_camera.look_at = position, np.zeros(3)
+    server.initial_camera.position = away * Rotation.from_euler("y", aside).apply(position)
+    server.initial_camera.look_at = np.zeros(3)
     server.initial_camera.fov, server.initial_camera.near = fov, 0.01
 
 

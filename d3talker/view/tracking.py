@@ -18,6 +18,8 @@ from d3talker.view.scene import look_from, pose, start
 PATH_CAMERAS = 60  # shown of the whole clip
 SIDE = 480  # pixels of the frame beside the scene
 NEAR, PATH_COLOUR = 0.25, (150, 150, 150)  # metres before the head where the frame's picture stands; of the other cameras
+ASIDE, AWAY = 0.7, 1.4
+LINES: dict[str, Any] = {"thickness": 1.5, "thickness_units": "screen"}  # pixels
 LAYERS = ("landmarks", "mesh", "masks")
 
 
@@ -32,11 +34,11 @@ class TrackingView:
         height, width = subject.size
         self.fov, self.aspect = 2 * math.atan(height / 2 / float(subject.K[1, 1])), width / height
         self.server = start(viser, host, port, "d3talker")
-        look_from(self.server, self.viewmats[0], self.fov)
+        look_from(self.server, self.viewmats[0], self.fov, ASIDE, AWAY)  # cameras are seen from outside
         for at in np.unique(np.linspace(0, len(self.frames) - 1, PATH_CAMERAS).round().astype(int)):
             wxyz, position = pose(self.viewmats[at])
             self.server.scene.add_camera_frustum(
-                f"/path/{at}", self.fov, self.aspect, scale=0.02, color=PATH_COLOUR, wxyz=wxyz, position=position
+                f"/path/{at}", self.fov, self.aspect, scale=0.02, color=PATH_COLOUR, wxyz=wxyz, position=position, **LINES
             )
         self._panel()
         self.show()
@@ -76,7 +78,7 @@ class TrackingView:
         )
         self.server.scene.add_camera_frustum(
             "/frame", self.fov, self.aspect, scale=NEAR, image=self.subject.gt(frame.img_id), color=(20, 90, 160), wxyz=wxyz,
-            position=position,
+            position=position, **LINES,
         )
         self.picture.image = self._tile(at)
         error, part = self.error(at), "training" if at < len(self.subject.frames("train")) else "test"
