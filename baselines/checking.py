@@ -66,6 +66,8 @@ def rules(
         ("each ability is there or says why not", lambda: _abilities(adapter)),
         ("a folder without outputs is one clear sentence", lambda: _empty(spec, adapter)),
         ("its predictions are whole, in our process", lambda: _predicts(spec, adapter)),
+        ("its options can train, on any device", lambda: _options(adapter)),
+        ("its training can be killed, goes on to the same bits, drives and draws", lambda: _trains(adapter)),
     ]
 
 
@@ -150,6 +152,26 @@ def _predicts(spec: MethodSpec, adapter: Adapter) -> str | None:
         if _listing(subject.root) != before:
             raise Violation("it writes into the subject folder")
     return None
+
+
+def _options(adapter: Adapter) -> str | None:
+    if isinstance(adapter.train, Skip):
+        return adapter.train.reason
+    from baselines.training_check import check_options
+
+    return check_options(adapter.train, Violation)
+
+
+def _trains(adapter: Adapter) -> str | None:
+    if isinstance(adapter.train, Skip):
+        return adapter.train.reason
+    from baselines.training_check import check_training
+
+    with tempfile.TemporaryDirectory() as name:
+        try:
+            return check_training(adapter.train, Path(name), Violation)
+        except UserError as error:
+            raise Violation(str(error)) from None
 
 
 def _predict_once(spec: MethodSpec, predict: Predict, subject: Subject, out: Path) -> str:

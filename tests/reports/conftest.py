@@ -33,12 +33,12 @@ class ResultsMaker:
         self, method: str = "d3talker", subject: str = "anna", *, budget: float = 10, seed: int = 0, status: str = "ok",
         metrics: dict[str, Any] | None = None, shift: float = 0.0, clips: bool = False, exclusive: bool = True,
         protocol: str = "d3-v2", setting: str = "self", audio: str | None = None, ablation: str = "full",
-        config: dict[str, Any] | None = None, **fields: Any,
+        config: dict[str, Any] | None = None, source_hash: str | None = None, **fields: Any,
     ) -> Record:
         """Write one record and return it; `shift` moves every value of it."""
         job = Job(
             protocol=protocol, method=method, subject=subject, subject_hash="ab" * 32, budget=budget, setting=setting,
-            audio=audio, ablation=ablation, seed=seed, config=config or {},
+            audio=audio, ablation=ablation, seed=seed, config=config or {}, source_hash=source_hash,
         )
         artifacts = self._clips(job) if clips else {}
         values = dict(default_metrics(shift + 0.01 * seed)) if metrics is None else metrics
