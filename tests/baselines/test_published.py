@@ -11,7 +11,8 @@ import pytest
 from baselines.registry import methods
 from baselines.spec import Published, table_1
 from d3talker.errors import UserError
-from d3talker.method.ablations import ABLATIONS, ablation, same_setting
+from d3talker.learning.contract import same_setting
+from d3talker.method.ablations import ABLATIONS, ROWS, ablation
 
 PAPER_ORDER = ["ground-truth", "rad-nerf", "dfrf", "er-nerf", "gaussiantalker", "talkinggaussian", "instag", "d3talker"]
 SECONDS = {"hours": 3600, "min": 60}
@@ -101,8 +102,8 @@ def test_rows_with_equal_digits_are_one_setting():
     for one, other in (("without-facial-motion", "audio-only"), ("without-sc-loss", "negative-contrast-only"),
                        ("full", "attributes-mu-r-s")):
         assert published("d3talker", 4, ablation=one) == published("d3talker", 4, ablation=other)
-        assert same_setting(one) == same_setting(other) == [one, other]
-    assert same_setting("no-contrast") == ["no-contrast"]
+        assert same_setting(ROWS, one) == same_setting(ROWS, other) == [one, other]
+    assert same_setting(ROWS, "no-contrast") == ["no-contrast"]
     with pytest.raises(UserError, match=r"'nothing' is unknown; choose one of full, "):
         ablation("nothing")
 
