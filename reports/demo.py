@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Generic, Literal, TypeVar
 
+from baselines.choosing import preset_options
+from baselines.registry import DEFAULT
 from d3talker.errors import UserError
-from d3talker.method.config import MINI, Config
 from d3talker.people.synthetic.subjects import SynthConfig
 from d3talker.progress import say
 from eval.bench import DEFAULT_METRICS, BenchConfig
 from eval.offer import provide
 from reports.report import ReportConfig
 
+PRESET = "demo"
 SECONDS = 33.0  # a 20 s budget, the 12 s test and a little between
 SOUND_SECONDS = 6.0
 ABLATIONS = ("full", "without-facial-motion", "without-sc-loss", "without-c2f")  # the paper's three contributions
-# The same model as preset mini, with half of its points and a third of its steps: ten minutes on two cores for all of it.
-SMALL = replace(
-    MINI,
-    gaussians=replace(MINI.gaussians, face_points=2000, mouth_points=400, max_points=3000),
-    schedule=replace(MINI.schedule, face=400, mouth=150, fuse=50, warmup=50),
-    refiner=replace(MINI.refiner, steps=100),
-    pretrain=replace(MINI.pretrain, face=500, mouth=200, warmup=100, frames=250),
-)
+O = TypeVar("O")  # noqa: E741  the options of the method
 
 
 @dataclass(frozen=True)
-class DemoConfig:
+class DemoConfig(Generic[O]):
     """Make people, train on them, fill small versions of Tables 1-4, and write the report; run again to go on."""
 
     out: Path = Path("demo")
@@ -41,8 +37,13 @@ class DemoConfig:
     """Folder with metric weights (LPIPS, SyncNet), if you have them; without, their columns are "-"."""
     download: bool = False
     """Fetch weights that metrics lack before any work, with a checksum; without it you are asked at a terminal."""
-    model: Config = SMALL
+    model: O = None  # type: ignore[assignment]
     """Every option of the model, over those of the demonstration."""
+
+    @classmethod
+    def defaults(cls, args: Sequence[str]) -> DemoConfig[Any]:
+        """With the options of the demonstration."""
+        return cls(model=preset_options(DEFAULT, PRESET))
 
 
 def run(config: DemoConfig) -> int:
@@ -62,7 +63,7 @@ def run(config: DemoConfig) -> int:
     say("2 of 3: training, rendering and scoring")
     failed = bench.run(BenchConfig(
         (tested,), results, "mini", "all", ablations=ABLATIONS, audio=sounds(others[:2], config.out), pretrain=tuple(others),
-        metrics=metrics, weights=config.weights, download=config.download, model=config.model,
+        metrics=metrics, weights=config.weights, download=config.download, model=config.model or preset_options(DEFAULT, PRESET),
     ))
     say("3 of 3: report")
     report.run(ReportConfig(results, page))

@@ -62,6 +62,20 @@ def test_imports_point_one_way(package: str) -> None:
     assert not wrong
 
 
+def test_benchmark_and_reports_know_no_method_by_name() -> None:
+    named = {"d3talker.method", "baselines.trained", "baselines.methods"}
+    wrong = []
+    for path in FILES:
+        if path.parts[0] in ("eval", "reports"):
+            for node in ast.walk(parsed(path)):
+                module = node.module if isinstance(node, ast.ImportFrom) else None
+                if module and any(f"{module}.".startswith(f"{name}.") for name in named):
+                    wrong.append(f"{path} imports {module}")
+                if isinstance(node, ast.Compare) and any(isinstance(c, ast.Constant) and c.value == "d3talker" for c in node.comparators):
+                    wrong.append(f"{path}:{node.lineno} compares with a method's name")
+    assert not wrong
+
+
 def modules() -> dict[str, Path]:
     """Every module of the packages by its dotted name."""
     return {

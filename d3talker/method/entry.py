@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d3talker.learning.contract import Method, Row, Trained
 from d3talker.method.ablations import ablated
-from d3talker.method.config import PRESETS, Config, check
+from d3talker.method.config import DEMO, PRESETS, Config, check
 from d3talker.method.seen import NEUTRAL, TEST_TIME, UNSEEN_BY_ADAPTATION, UNSEEN_BY_PRETRAINING
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ EYES = {
 class D3Talker(Method):
     """The paper's method, and its ablations."""
 
-    presets = PRESETS
+    presets: Mapping[str, Config] = {**PRESETS, "demo": DEMO}
     pretrains = True
     hears_motion = True
     neutral = NEUTRAL

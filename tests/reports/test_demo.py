@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from d3talker.cli import main
-from d3talker.method.config import check
+from d3talker.method.config import DEMO, check
 from d3talker.people.media.video import SAMPLE_RATE, read_audio, write_wav
 from d3talker.people.subject.layout import Layout
-from reports.demo import ABLATIONS, SMALL, SOUND_SECONDS
+from reports.demo import ABLATIONS, SOUND_SECONDS
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_the_one_who_is_tested_teaches_nothing(stages, tmp_path: Path) -> None:
     assert (synth.identities, synth.size) == (4, 64)
     assert bench.subjects == (people[3],) and bench.pretrain == tuple(people[:3])
     assert bench.tables == "all" and set(ABLATIONS) == set(bench.ablations) and bench.motion == "prior"
-    assert bench.model == SMALL and report.results == bench.out
+    assert bench.model == DEMO and report.results == bench.out
     check(bench.model)
 
 
