@@ -139,12 +139,12 @@ def _refuse_mixtures(root: Path, records: Sequence[Record]) -> None:
     if len(protocols) > 1:
         raise UserError(f"{root} mixes the protocols {', '.join(protocols)}; choose one with --protocol")
     places: dict[str, Record] = {}
-    trained: dict[tuple[str, str], Record] = {}
+    trained: dict[tuple[str, str, bool], Record] = {}
     for record in records:
         job = record.job
         other = places.setdefault(_place(job), record)
         if other is record and "train" in record.stages:
-            other = trained.setdefault((job.method, job.ablation), record)
+            other = trained.setdefault((job.method, job.ablation, job.imported), record)
         differ = differences(job, other.job)
         if other is not record and differ:
             raise UserError(

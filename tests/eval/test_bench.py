@@ -139,7 +139,7 @@ def test_tables_with_sounds_and_pretraining(bench, people, tmp_path):
     code, said = bench("--tables", "all", *BUDGET, "--audio", sound, "--pretrain", *others)
     # 12 settings of Table 4, two of them driven by A, and four floors
     assert code == 0 and "18 jobs" in said and "driven by A" in said
-    assert len(list((bench.out / "pretrain").iterdir())) == 11
+    assert len(list((bench.out / "pretrain").iterdir())) == 7  # what a row leaves out later, and what adaptation deforms, is no matter of pre-training
     assert "left out" in bench("--tables", "4", *BUDGET, "--dry-run")[1]
 
 

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from d3talker.errors import UserError
+from d3talker.graphics.encoding.grid_index import WHOLE, Index, strides
 from d3talker.graphics.encoding.levels import Level, make_levels
 
 BACKENDS = ("auto", "reference", "cpu")
 PRIMES = (1, 2654435761, 805459861)  # instant-ngp's hash, in 32 bits
-WHOLE = 0xFFFFFFFF
-
-Index = Literal["tiled", "hash"]
-
-
 def frequency(values: Tensor, levels: int) -> Tensor:
     """[..., D] -> [..., D (1 + 2 levels)]: x, sin x, cos x, sin 2x, cos 2x, sin 4x ...; no pi (RAD-NeRF freqencoder.cu, NeRF)."""
     scaled = [values * 2.0**level for level in range(levels)]
@@ -74,13 +69,6 @@ class GridEncoder(nn.Module):
 
             return encode(unit, self.table, self.layout, self.index)
         return encode_reference(unit, self.table, self.layout, self.index)
-
-
-def strides(level: Level, index: Index) -> tuple[int, ...] | None:
-    """What each coordinate is multiplied with to give a row, 0 where it is left out; None for a level that is hashed."""
-    if not level.dense and index == "hash":
-        return None
-    return tuple(level.side**d if level.side**d <= level.rows else 0 for d in range(level.dims))
 
 
 def rows_of(corner: Tensor, level: Level, index: Index) -> Tensor:

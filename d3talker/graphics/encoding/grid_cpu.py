@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from d3talker.errors import UserError
-from d3talker.graphics.encoding.grid import WHOLE, Index, strides
+from d3talker.graphics.encoding.grid_index import WHOLE, Index, strides
 from d3talker.graphics.encoding.levels import Level
 from d3talker.jit import compiling
 
