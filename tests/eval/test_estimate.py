@@ -58,7 +58,7 @@ def test_records_give_the_rates(tmp_path):
     (harness.store.root / "records" / "damaged.json").write_text("{")
     rates = Estimator(harness.store, D3_V1, "cpu").rates((64, 64))
     assert (rates.steps_s, rates.render_s, rates.score_s) == ({"d3talker": 3}, 0.1, 0.2)  # 30 steps, 300 frames
-    assert {"step_s", "render_s", "score_s", "frame_bytes", "run_bytes"} == rates.known
+    assert {"render_s", "score_s", "frame_bytes", "run_bytes"} == rates.known
     assert Estimator(harness.store, D3_V1, "cpu").rates((128, 128)) == GUESSES["cpu"]
 
 
