@@ -129,17 +129,22 @@ def _follow(ref: _Reference, grey: np.ndarray, expected: np.ndarray) -> tuple[np
     warped = cv2.warpAffine(grey, back, grey.shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     start = ref.corners.astype(np.float32)
     guess = (expected @ back[:, :2].T + back[:, 2]).astype(np.float32)
-    found, good = _lucas_kanade(ref.grey, warped, start, guess)
-    returned, good_back = _lucas_kanade(warped, ref.grey, found, start)
+    found, good = lucas_kanade(ref.grey, warped, start, guess)
+    returned, good_back = lucas_kanade(warped, ref.grey, found, start)
     circle, stray = np.linalg.norm(returned - start, axis=-1), np.linalg.norm(found - guess, axis=-1)
     kept = np.flatnonzero(good & good_back & (circle < MAX_RETURN) & (stray < MAX_STRAY))
     return kept, found[kept].astype(np.float64) @ to_frame[:, :2].T + to_frame[:, 2]
 
 
-def _lucas_kanade(a: np.ndarray, b: np.ndarray, points: np.ndarray, guess: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where `points` [P, 2] of picture a are in b, from a first guess; and whether they were found, bool [P]."""
+def lucas_kanade(
+    a: np.ndarray, b: np.ndarray, points: np.ndarray, guess: np.ndarray, levels: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where `points` [P, 2] of picture a are in b, from a first guess; and whether they were found, bool [P].
+
+    levels: halvings of the picture in which larger shifts are looked for first.
+    """
     found, good, _ = cv2.calcOpticalFlowPyrLK(
-        a, b, points[:, None].copy(), guess[:, None].copy(), winSize=(WINDOW, WINDOW), maxLevel=1,
+        a, b, points[:, None].copy(), guess[:, None].copy(), winSize=(WINDOW, WINDOW), maxLevel=levels,
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
     )
     return found[:, 0], good[:, 0] > 0

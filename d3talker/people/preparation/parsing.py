@@ -105,10 +105,10 @@ def label_image(probabilities: np.ndarray, place: Placement, lips: np.ndarray, s
     """
     scaled = np.stack([cv2.resize(p, (size, size), interpolation=cv2.INTER_AREA) for p in probabilities])
     centre = place.centre * size / SIDE
-    person = _main_part(scaled[0] < 0.5, centre)
+    person = main_part(scaled[0] < 0.5, centre)
     scaled[0] = np.where(person, -1.0, 2.0)
     labels = np.array(LABELS, np.uint8)[scaled.argmax(0)]
-    head = _main_part(np.isin(labels, (Label.FACE, Label.HAIR)), centre)
+    head = main_part(np.isin(labels, (Label.FACE, Label.HAIR)), centre)
     stray = np.isin(labels, (Label.FACE, Label.HAIR)) & ~head
     scaled[1:3, stray] = -1.0
     labels[stray] = np.array(LABELS, np.uint8)[scaled.argmax(0)][stray]
@@ -123,7 +123,7 @@ def _inside(polygon: np.ndarray, size: int, finer: int = 4) -> np.ndarray:
     return cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA) > 127
 
 
-def _main_part(mask: np.ndarray, centre: np.ndarray) -> np.ndarray:
+def main_part(mask: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """The connected region around `centre` (or the largest), its holes filled."""
     count, regions, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     if count == 1:

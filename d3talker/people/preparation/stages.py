@@ -19,7 +19,7 @@ from d3talker.people.media.video import FPS, SAMPLE_RATE, WHOLE, Span, picture_n
 from d3talker.people.preparation import clip, cuts, torso
 from d3talker.people.preparation.flow import choose_references, find_tracks
 from d3talker.people.preparation.focal import find_focal
-from d3talker.people.preparation.parsing import SIDE, Parser, Placement, label_image
+from d3talker.people.preparation.parsing import SIDE, Parser, label_image
 from d3talker.people.preparation.person import person_finder
 from d3talker.people.preparation.seeds import first_labels
 from d3talker.people.preparation.tracking import VIEW, Track, fit_track
@@ -39,10 +39,13 @@ from d3talker.people.subject.layout import (
 )
 from d3talker.people.subject.lips import lip_measures
 from d3talker.progress import track as progress
+from d3talker.subject.hidden import Plate
+from d3talker.subject.resting import Face, Resting
 
 KEY_FRAMES = 24  # that the parser learns from
 ROUGH_STEPS, FINE_STEPS = 120, 200  # of the two fits
 BACKGROUND_FRAMES = 60  # that the background is the median of
+PLATE_SECONDS, PLATE_FRAMES = 5, 32  # the torso's hidden part: of the training's first seconds, which every budget holds
 NAMES = ("landmarks", "sound", "frames", "tracking", "masks", "background", "pictures", "features")
 
 
@@ -186,28 +189,35 @@ class Stages:
 
     def masks(self) -> None:
         """parsing/: labels of every frame."""
-        first = self._first_missing("parsing", ".png")
+        mark = self.work / "resting.npy"
+        first = self._first_missing("parsing", ".png") if mark.exists() else 0  # of a version without: made again
         if first == self.total:
             return
-        parser = self._parser()
+        parser, resting = self._parser()
+        write_npy(mark, resting.evidence)
         fine = max(self.size, SIDE)
         for i, frame in enumerate(progress(self._pictures(fine), "masks", self.total)):
             if i >= first:
-                place = self._place(i)
-                labels = label_image(parser.probabilities(frame, place), place, self.points[i, 60:68], self.size)
-                write_image(self.layout.image("parsing", i, ".png"), palette.encode(labels))
+                face = self._face(i)
+                labels = label_image(parser.probabilities(frame, face.place), face.place, self.points[i, 60:68], self.size)
+                write_image(self.layout.image("parsing", i, ".png"), palette.encode(resting.to_torso(labels, face)))
 
-    def _parser(self) -> Parser:
+    def _parser(self) -> tuple[Parser, Resting]:
         seen = np.flatnonzero(~np.isnan(self.scan.points[:, 0, 0]))
         keys = seen[np.linspace(0, len(seen) - 1, min(KEY_FRAMES, len(seen))).round().astype(int)].tolist()
         images = np.stack([f for i, f in enumerate(self._pictures(SIDE)) if i in set(keys)])
         points = self.crop.map(self.scan.points, SIDE)[keys]
-        find = person_finder(self.person, self.weights)
+        find, faces = person_finder(self.person, self.weights), [self._face(k) for k in keys]
         labels = first_labels(images, points, [find(image, at) for image, at in zip(images, points)])
-        return Parser(images, labels, [self._place(k) for k in keys])
+        places = [face.place for face in faces]
+        parser = Parser(images, labels, places)
+        known = [
+            label_image(parser.probabilities(image, place), place, at[60:68], SIDE) for image, place, at in zip(images, places, points)
+        ]
+        return parser, Resting.learn(images, known, faces)
 
-    def _place(self, i: int) -> Placement:
-        return Placement.of(self.tracked.rigid[i] * (SIDE / VIEW) - 0.5)
+    def _face(self, i: int) -> Face:
+        return Face.of(self.tracked.rigid[i] * (SIDE / VIEW) - 0.5)
 
     def background(self) -> None:
         """bc.jpg, the median of what is background."""
@@ -222,12 +232,29 @@ class Stages:
 
     def pictures(self) -> None:
         """gt_imgs and torso_imgs."""
-        background = _read(self.layout.background)
-        for i in progress(range(self._first_missing("torso_imgs", ".png"), self.total), "pictures"):
-            labels = palette.decode(_read(self.layout.image("parsing", i, ".png")))
-            truth = torso.ground_truth(_read(self.layout.image("ori_imgs", i)), labels, background)
+        background, mark = _read(self.layout.background), self.work / "plate.json"
+        first = self._first_missing("torso_imgs", ".png") if mark.exists() else 0  # of a version without: made again
+        if first == self.total:
+            return
+        shown = self.plate_frames
+        write_json(mark, shown)
+        truths, masks = zip(*(self._truth(i, background) for i in shown), strict=True)
+        plate = Plate.of(truths, masks)
+        for i in progress(range(first, self.total), "pictures"):
+            truth, labels = self._truth(i, background)
             write_image(self.layout.image("gt_imgs", i), truth)
-            write_image(self.layout.image("torso_imgs", i, ".png"), torso.torso_image(truth, labels, background))
+            write_image(self.layout.image("torso_imgs", i, ".png"), torso.torso_image(truth, labels, background, plate))
+
+    @property
+    def plate_frames(self) -> list[int]:
+        """Frames that show what the head hides of the torso in others: all in the first seconds of the train split."""
+        train = self.sounding[:-test_split(len(self.sounding))[0]][:PLATE_SECONDS * FPS]
+        return [train[k] for k in np.unique(np.linspace(0, len(train) - 1, PLATE_FRAMES).round().astype(int))]
+
+    def _truth(self, i: int, background: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Frame i with the static background, and its labels."""
+        labels = palette.decode(_read(self.layout.image("parsing", i, ".png")))
+        return torso.ground_truth(_read(self.layout.image("ori_imgs", i)), labels, background), labels
 
     def features(self) -> None:
         """Audio features of every frame, from aud.wav."""

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from d3talker.people.subject.palette import Label
+from d3talker.subject.hidden import HEAD, Plate, spread
 
 MARGIN = 5  # pixels at 512: background this near to the person may hold its blurred edge
 TORSO_ROWS, NECK_ROWS, PUSH_DOWN = 9, 53, 4  # at 512 (ER-NeRF data_utils/process.py:155-240)
@@ -34,20 +35,38 @@ def ground_truth(image: np.ndarray, labels: np.ndarray, background: np.ndarray) 
     return np.where((labels == Label.BACKGROUND)[..., None], background, image)
 
 
-def torso_image(truth: np.ndarray, labels: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """Torso and neck as uint8 RGBA [H, W, 4], with strips pushed up behind the head so that it may move over them."""
+def torso_image(truth: np.ndarray, labels: np.ndarray, background: np.ndarray, plate: Plate | None = None) -> np.ndarray:
+    """Torso and neck as uint8 RGBA [H, W, 4], and behind the head what it hides of them, so that it may move over them.
+
+    What the plate knows from other frames stands there; else the official codes' strips, pushed up from the top of each column.
+    What no frame shows as torso nor as background takes the nearest colour of the torso.
+    """
     height = labels.shape[0]
-    head = np.isin(labels, (Label.FACE, Label.HAIR, Label.MOUTH))
+    head, body = np.isin(labels, HEAD), labels == Label.TORSO
     column = np.ones((2 * _rows(3, height) + 1, 1), np.uint8)
     neck = cv2.dilate((labels == Label.NECK).astype(np.uint8), column) > 0
     picture = np.where(head[..., None], background, truth).astype(np.float32)  # no head in what is blurred below
-    torso_strip = _push_up(picture, labels == Label.TORSO, head, _rows(TORSO_ROWS, height), 0)
+    torso_strip = _push_up(picture, body, head, _rows(TORSO_ROWS, height), 0)
     neck_strip = _push_up(picture, neck, head, _rows(NECK_ROWS, height), _rows(PUSH_DOWN, height))
     blurred = cv2.GaussianBlur(picture, (5, 5), 0)
     picture[neck_strip] = blurred[neck_strip]
-    alpha = neck | (labels == Label.TORSO) | torso_strip | neck_strip
+    alpha = (neck & ~head) | body | torso_strip | neck_strip
+    laid = None if plate is None else plate.laid_on(truth)
+    if laid is not None:
+        known, seen, behind = laid
+        picture[head & seen] = known[head & seen]
+        alpha = (alpha & ~(head & behind)) | (head & seen)
+    free = head & ~alpha & (True if laid is None else ~laid[2])
+    near = free & _near(alpha, _rows(TORSO_ROWS if laid is None else NECK_ROWS, height))
+    picture = np.where(near[..., None], spread(picture.round().astype(np.uint8), alpha), picture)
+    alpha |= near
     picture[~alpha] = 0
     return np.dstack([picture.round().astype(np.uint8), np.where(alpha, 255, 0).astype(np.uint8)])
+
+
+def _near(mask: np.ndarray, pixels: int) -> np.ndarray:
+    """What lies within so many pixels of a mask."""
+    return cv2.dilate(mask.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1,) * 2)) > 0
 
 
 def _push_up(picture: np.ndarray, part: np.ndarray, head: np.ndarray, rows: int, down: int) -> np.ndarray:

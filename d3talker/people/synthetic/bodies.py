@@ -100,18 +100,28 @@ def _curtain(look: Look) -> Part:
     rows, columns = 16, 46
     down, around = np.meshgrid(np.linspace(0, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
     angle = np.radians(180 + around * (127 - 9 * down))
-    length = 150 + look.seed % 40
+    length = 150 + look.seed % 40 + look.locks
     y = 52 - down * length
     thick = look.hair_depth * (0.55 + 0.5 * np.sin(np.pi * np.clip(down * 0.9 + 0.1, 0, 1)))
     narrow = 1 - 0.10 * np.clip((down - 0.35) / 0.65, 0, 1)
     radius_x, radius_z = (69 + thick) * narrow, (84 + thick) * narrow
     wave = 3.0 * np.sin(9 * angle + 5 * down + look.seed % 5) * down
     x, z = (radius_x + wave) * np.sin(angle), -14 + (radius_z + wave) * np.cos(angle)
+    x, z = _outside_torso(x, y, z)
     edge = (1 - np.abs(around)) * 130
     inside = np.minimum(edge, (1 - down) * 60) + 1.5
     points = np.stack([x, y + shape.EYE_LINE, z], -1).reshape(-1, 3) / 1000
     follow = 1 - 0.75 * np.clip((down - 0.55) / 0.45, 0, 1)
+    follow *= 1 - np.clip((-140 - y) / 30, 0, 1)  # what lies on the shoulders stays there
     return Part(points, grid_triangles(rows, columns, False), follow.ravel(), inside.ravel())
+
+
+def _outside_torso(x: np.ndarray, y: np.ndarray, z: np.ndarray, gap: float = 6.0) -> tuple[np.ndarray, np.ndarray]:
+    """x and z in mm of hair at heights y, pushed out of neck and shoulders."""
+    width, depth, centre = (PchipInterpolator(_TORSO[::-1, 0], _TORSO[::-1, k])(np.clip(y, -420, -80)) for k in (1, 2, 3))
+    inside = np.sqrt((x / (width + gap)) ** 2 + ((z - centre) / (depth + gap)) ** 2)
+    out = np.where(y < -140, np.maximum(1 / np.maximum(inside, 1e-3), 1), 1)
+    return x * out, centre + (z - centre) * out
 
 
 def torso(look: Look) -> Part:

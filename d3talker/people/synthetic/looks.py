@@ -80,6 +80,7 @@ class Look:
     voice: Voice
     style: Style
     seed: int
+    locks: float = 0.0  # mm by which long hair is longer yet, so that it lies on the shoulders; nobody drawn has them
 
 
 def draw_look(seed: int, index: int, face: FaceModel) -> Look:

@@ -62,6 +62,7 @@ def test_folder_is_complete_and_clean(prepared):
     assert len(read_audio(subject.layout.audio)) == FRAMES * 640
     assert subject.torso_over_background(0).shape == subject.gt(0).shape == (SIZE, SIZE, 3)
     assert subject.meta["lost_frames"] == [] and subject.meta["reprojection_px_at_512"] < 4
+    assert set(subject.meta["torso_from"]) <= {frame.img_id for frame in subject.frames("train")[:125]}  # the smallest budget's
     assert "1/11" in subject.meta["test_rule"] and not (prepared / ".prepare").exists()
 
 
