@@ -21,24 +21,24 @@ class Plate:
     """The torso without a head, in the place that it has in one frame.
 
     picture uint8 [H, W, 3]; body, behind: bool [H, W], where frames showed neck or torso, and where mostly the background; first,
-    labels: that frame and its labels, from which the torso's motion to other frames is measured.
+    torso: that frame and where it shows the torso [H, W], from which the torso's motion to other frames is measured.
     """
 
     picture: np.ndarray
     body: np.ndarray
     behind: np.ndarray
     first: np.ndarray
-    labels: np.ndarray
+    torso: np.ndarray
 
     @classmethod
     def of(cls, images: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> Plate:
         """images uint8 [K, H, W, 3] and labels [K, H, W] of frames of one clip, each laid on the middle one by its torso."""
         middle = len(images) // 2
-        first, known = images[middle], labels[middle]
-        size, margin = known.shape[::-1], max(1, len(known) // 128)
+        first, torso = images[middle], labels[middle] == Label.TORSO
+        size, margin = torso.shape[::-1], max(1, len(torso) // 128)
         pictures, shown, clear = [], [], []
         for image, label in zip(images, labels, strict=True):
-            shift = torso_shift(first, known, image)
+            shift = torso_shift(first, torso, image)
             if shift is None:
                 continue
             ring = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
@@ -55,22 +55,24 @@ class Plate:
             shown.append(laid[1] > 0)
             clear.append(laid[2] > 0)
         if not pictures:
-            nothing = np.zeros(known.shape, bool)
-            return cls(np.zeros_like(first), nothing, nothing, first, known)
+            nothing = np.zeros(torso.shape, bool)
+            return cls(np.zeros_like(first), nothing, nothing, first, torso)
         body, behind = np.stack(shown), np.sum(clear, 0)
         often = body.sum(0)
         is_body = (often >= LEAST) & (often >= behind)
-        return cls(_median(np.stack(pictures), body, is_body), is_body, (behind >= LEAST) & (behind > often), first, known)
+        return cls(_median(np.stack(pictures), body, is_body), is_body, (behind >= LEAST) & (behind > often), first, torso)
 
     def laid_on(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         """Picture, body and behind where they are in another frame of the clip; None where its torso is not found again."""
-        shift = torso_shift(self.first, self.labels, image)
+        shift = torso_shift(self.first, self.torso, image)
         if shift is None:
             return None
         size = image.shape[1::-1]
         picture = cv2.warpAffine(self.picture, shift, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        masks = [cv2.warpAffine(mask.astype(np.uint8), shift, size, flags=cv2.INTER_NEAREST) > 0 for mask in (self.body, self.behind)]
-        return picture, masks[0], masks[1]
+        body, behind = (
+            cv2.warpAffine(mask.astype(np.uint8), shift, size, flags=cv2.INTER_NEAREST) > 0 for mask in (self.body, self.behind)
+        )
+        return picture, body, behind
 
 
 def _median(pictures: np.ndarray, shown: np.ndarray, wanted: np.ndarray) -> np.ndarray:

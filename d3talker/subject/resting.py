@@ -23,7 +23,8 @@ PARTNERS = 4  # frames that each is compared with
 APART, FULL = 1.5, 6.0  # pixels at 256: motions nearer than this tell nothing, further apart no more
 NOISE = 12.0  # summed Lab levels by which the same place differs between two frames
 WINDOW = 9  # pixels over which a difference is averaged
-BLUR = GRID / 40  # of the map
+BLUR = GRID / 24  # of the map
+LITTLE = 0.02  # of the picture: a smaller torso's motion is told from all of the person below the chin
 ENOUGH = 0.02  # weight below which nothing is known, and hair stays with the head
 
 
@@ -61,11 +62,14 @@ class Resting:
         for i in range(len(images)):
             if not _hanging(labels[i], faces[i].chin[1]).any():
                 continue
+            body = labels[i] == Label.TORSO
+            if body.mean() < LITTLE:
+                body = (labels[i] != Label.BACKGROUND) & (np.arange(len(body))[:, None] > faces[i].chin[1])
             for step in range(1, PARTNERS + 1):
                 j = (i + step * len(images) // (PARTNERS + 1)) % len(images)
-                torso = torso_shift(images[i], labels[i], images[j])
-                torso = np.eye(2, 3) if torso is None else torso  # a close-up shows too little of it: then it stands still
-                sums += _compare(lab[i], lab[j], labels[i], faces[i], faces[i].motion_to(faces[j]), torso)
+                torso = torso_shift(images[i], body, images[j])
+                if torso is not None:
+                    sums += _compare(lab[i], lab[j], labels[i], faces[i], faces[i].motion_to(faces[j]), torso)
         weight, told = (gaussian_filter(part, BLUR) for part in sums)
         return cls(np.where(weight > ENOUGH, told / np.maximum(weight, ENOUGH), -1.0).astype(np.float32))
 
@@ -78,7 +82,8 @@ class Resting:
         to_picture = cv2.invertAffineTransform(face.place.matrix()) * (size / 256)
         told = cv2.warpAffine(self.evidence, to_picture, (size, size), borderMode=cv2.BORDER_REPLICATE)
         hanging = _hanging(labels, face.chin[1] * size / 256)
-        out = np.where(hanging & (told > 0), Label.TORSO, labels).astype(np.uint8)
+        rests = np.maximum.accumulate(hanging & (told > 0), 0)  # and with it what hangs further down
+        out = np.where(hanging & rests, Label.TORSO, labels).astype(np.uint8)
         head = np.isin(out, (Label.FACE, Label.HAIR, Label.MOUTH))
         out[hanging & (out == Label.HAIR) & ~main_part(head, face.place.centre * size / 256)] = Label.TORSO
         return out

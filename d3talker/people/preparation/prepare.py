@@ -146,7 +146,8 @@ def _summary(stages: Stages, mark: dict[str, Any]) -> dict[str, Any]:
         "face_model": FACE_MODEL, "source": source,
         "crop": asdict(stages.crop), "focal_at_512": round(track.focal, 2), "lost_frames": stages.scan.lost.tolist(),
         "reprojection_px_at_512": round(float(np.nanmean(track.errors)), 4),
-        "sound": read_json(stages.work / "lag.json"), "torso_from": stages.plate_frames, "notes": stages.notes(), "part_s": [stages.span.start, stages.span.stop],
+        "sound": read_json(stages.work / "lag.json"), "torso_from": stages.plate_frames,
+        "notes": stages.notes(), "part_s": [stages.span.start, stages.span.stop],
         "seconds": read_json(stages.work / "seconds.json"), "cpu_seconds": read_json(stages.work / "cpu_seconds.json"),
         "tools": _tools(), "prepare": mark,
     }

@@ -211,10 +211,9 @@ class Stages:
         labels = first_labels(images, points, [find(image, at) for image, at in zip(images, points)])
         places = [face.place for face in faces]
         parser = Parser(images, labels, places)
-        known = [
-            label_image(parser.probabilities(image, place), place, at[60:68], SIDE) for image, place, at in zip(images, places, points)
-        ]
-        return parser, Resting.learn(images, known, faces)
+        known = [label_image(parser.probabilities(image, place), place, at[60:68], SIDE)
+                 for image, place, at in zip(images, places, points)]
+        return parser, Resting.learn(list(images), known, faces)
 
     def _face(self, i: int) -> Face:
         return Face.of(self.tracked.rigid[i] * (SIDE / VIEW) - 0.5)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from d3talker.people.subject.palette import Label
-from d3talker.subject.hidden import HEAD, Plate, spread
+from d3talker.subject.hidden import BODY, HEAD, Plate, spread
 
 MARGIN = 5  # pixels at 512: background this near to the person may hold its blurred edge
 TORSO_ROWS, NECK_ROWS, PUSH_DOWN = 9, 53, 4  # at 512 (ER-NeRF data_utils/process.py:155-240)
@@ -42,7 +42,7 @@ def torso_image(truth: np.ndarray, labels: np.ndarray, background: np.ndarray, p
     What no frame shows as torso nor as background takes the nearest colour of the torso.
     """
     height = labels.shape[0]
-    head, body = np.isin(labels, HEAD), labels == Label.TORSO
+    head, body, shown = np.isin(labels, HEAD), labels == Label.TORSO, np.isin(labels, BODY)
     column = np.ones((2 * _rows(3, height) + 1, 1), np.uint8)
     neck = cv2.dilate((labels == Label.NECK).astype(np.uint8), column) > 0
     picture = np.where(head[..., None], background, truth).astype(np.float32)  # no head in what is blurred below
@@ -55,10 +55,11 @@ def torso_image(truth: np.ndarray, labels: np.ndarray, background: np.ndarray, p
     if laid is not None:
         known, seen, behind = laid
         picture[head & seen] = known[head & seen]
+        shown |= head & seen
         alpha = (alpha & ~(head & behind)) | (head & seen)
     free = head & ~alpha & (True if laid is None else ~laid[2])
     near = free & _near(alpha, _rows(TORSO_ROWS if laid is None else NECK_ROWS, height))
-    picture = np.where(near[..., None], spread(picture.round().astype(np.uint8), alpha), picture)
+    picture = np.where(near[..., None], spread(picture.round().astype(np.uint8), shown), picture)
     alpha |= near
     picture[~alpha] = 0
     return np.dstack([picture.round().astype(np.uint8), np.where(alpha, 255, 0).astype(np.uint8)])
