@@ -89,13 +89,13 @@ def _median(pictures: np.ndarray, shown: np.ndarray, wanted: np.ndarray) -> np.n
     return spread(out, wanted)
 
 
-def spread(picture: np.ndarray, known: np.ndarray, reach: float = np.inf) -> np.ndarray:
-    """The picture [H, W, 3], with each pixel's colour within `reach` pixels of `known` [H, W] taken from the nearest known one."""
+def spread(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """The picture [H, W, 3], with each pixel's colour taken from the nearest one of `known` [H, W]."""
     if not known.any():
         return picture
-    distance, nearest = cv2.distanceTransformWithLabels(
+    _, nearest = cv2.distanceTransformWithLabels(
         (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
     colour = np.zeros((nearest.max() + 1, 3), np.uint8)
     colour[nearest[known]] = picture[known]
-    return np.where((distance <= reach)[..., None], colour[nearest], picture)
+    return colour[nearest]

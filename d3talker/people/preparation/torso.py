@@ -58,16 +58,12 @@ def torso_image(truth: np.ndarray, labels: np.ndarray, background: np.ndarray, p
         shown |= head & seen
         alpha = (alpha & ~(head & behind)) | (head & seen)
     free = head & ~alpha & (True if laid is None else ~laid[2])
-    near = free & _near(alpha, _rows(TORSO_ROWS if laid is None else NECK_ROWS, height))
+    away = cv2.distanceTransform((~alpha).astype(np.uint8), cv2.DIST_L2, 5)
+    near = free & (away <= _rows(TORSO_ROWS if laid is None else NECK_ROWS, height))
     picture = np.where(near[..., None], spread(picture.round().astype(np.uint8), shown), picture)
     alpha |= near
     picture[~alpha] = 0
     return np.dstack([picture.round().astype(np.uint8), np.where(alpha, 255, 0).astype(np.uint8)])
-
-
-def _near(mask: np.ndarray, pixels: int) -> np.ndarray:
-    """What lies within so many pixels of a mask."""
-    return cv2.dilate(mask.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1,) * 2)) > 0
 
 
 def _push_up(picture: np.ndarray, part: np.ndarray, head: np.ndarray, rows: int, down: int) -> np.ndarray:
