@@ -19,8 +19,10 @@ from d3talker.people.media.video import FPS, SAMPLE_RATE, WHOLE, Span, picture_n
 from d3talker.people.preparation import clip, cuts, torso
 from d3talker.people.preparation.flow import choose_references, find_tracks
 from d3talker.people.preparation.focal import find_focal
+from d3talker.people.preparation.hidden import Plate
 from d3talker.people.preparation.parsing import SIDE, Parser, label_image
 from d3talker.people.preparation.person import person_finder
+from d3talker.people.preparation.resting import Face, Resting
 from d3talker.people.preparation.seeds import first_labels
 from d3talker.people.preparation.tracking import VIEW, Track, fit_track
 from d3talker.people.subject import palette
@@ -39,8 +41,6 @@ from d3talker.people.subject.layout import (
 )
 from d3talker.people.subject.lips import lip_measures
 from d3talker.progress import track as progress
-from d3talker.subject.hidden import Plate
-from d3talker.subject.resting import Face, Resting
 
 KEY_FRAMES = 24  # that the parser learns from
 ROUGH_STEPS, FINE_STEPS = 120, 200  # of the two fits

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from d3talker.people.preparation.hidden import BODY, HEAD, Plate, spread
 from d3talker.people.subject.palette import Label
-from d3talker.subject.hidden import BODY, HEAD, Plate, spread
 
 MARGIN = 5  # pixels at 512: background this near to the person may hold its blurred edge
 TORSO_ROWS, NECK_ROWS, PUSH_DOWN = 9, 53, 4  # at 512 (ER-NeRF data_utils/process.py:155-240)

@@ -12,12 +12,12 @@ from scipy.ndimage import gaussian_filter
 
 from d3talker.method.config import MINI
 from d3talker.people.head.embedded import embedded_head
+from d3talker.people.preparation.hidden import HEAD, Plate
+from d3talker.people.preparation.resting import Face, Resting
 from d3talker.people.preparation.torso import torso_image
 from d3talker.people.subject import palette
 from d3talker.people.subject.layout import Subject, write_image
 from d3talker.people.subject.palette import Label
-from d3talker.subject.hidden import HEAD, Plate
-from d3talker.subject.resting import Face, Resting
 
 SIZE, SECONDS = 96, 4.0
 BAND = 4  # pixels to each side of the seam

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from d3talker.people.preparation.shift import torso_shift
 from d3talker.people.subject.palette import Label
-from d3talker.subject.shift import torso_shift
 
 HEAD = (Label.FACE, Label.HAIR, Label.MOUTH)
 BODY = (Label.NECK, Label.TORSO)

@@ -15,8 +15,8 @@ from scipy.ndimage import gaussian_filter
 
 from d3talker.people.preparation import histogram
 from d3talker.people.preparation.parsing import GRID, Placement, main_part
+from d3talker.people.preparation.shift import torso_shift
 from d3talker.people.subject.palette import Label
-from d3talker.subject.shift import torso_shift
 
 EARS, CHIN = [0, 1, 15, 16], 8  # landmarks; hair below the chin hangs from about where the ears are
 PARTNERS = 4  # frames that each is compared with
