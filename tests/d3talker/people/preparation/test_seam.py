@@ -152,8 +152,8 @@ def errors(subject: Subject, run: Path) -> tuple[float, float]:
     from d3talker.method.synthesis import TrainedTalker, back, camera
 
     config = replace(
-        MINI, gaussians=replace(MINI.gaussians, face_points=2500, mouth_points=200, max_points=3500), device="cpu",
-        schedule=replace(MINI.schedule, face=420, warmup=100, mouth=101, fuse=60), ablation=replace(MINI.ablation, refiner="off"),
+        MINI, gaussians=replace(MINI.gaussians, face_points=1500, mouth_points=100, max_points=2200), device="cpu",
+        schedule=replace(MINI.schedule, face=260, warmup=40, mouth=41, fuse=30), ablation=replace(MINI.ablation, refiner="off"),
         signals=replace(MINI.signals, motion_source="tracked", eyes="video"),
     )
     train_identity(config, subject, subject.frames("train"), run, 0)
