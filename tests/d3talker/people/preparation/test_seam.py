@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import binary_dilation, gaussian_filter
 
 from d3talker.method.config import MINI
 from d3talker.people.head.embedded import embedded_head
-from d3talker.people.preparation.hidden import HEAD, Plate
+from d3talker.people.preparation.hidden import BODY, HEAD, Plate
 from d3talker.people.preparation.resting import Face, Resting
 from d3talker.people.preparation.torso import torso_image
 from d3talker.people.subject import palette
@@ -128,28 +128,31 @@ def test_hair_that_moves_with_the_head_stays_with_it(learnt: tuple[Subject, list
     assert (resting.to_torso(masks[3], shifted[3]) == masks[3]).mean() > 0.99
 
 
-def prepared_like(subject: Subject, out: Path, found: list[Face], resting: Resting | None) -> Subject:
-    """A copy whose masks and torso pictures are made as `prepare` makes them; without `resting`, as it made them before."""
+def prepared_like(subject: Subject, out: Path, found: list[Face], resting: Resting) -> Subject:
+    """A copy whose masks and torso pictures are made as `prepare` makes them."""
     shutil.copytree(subject.root, out)
-    total = len(found)
-    labels = [subject.labels(i) if resting is None else resting.to_torso(subject.labels(i), found[i]) for i in range(total)]
-    images, train = [subject.gt(i) for i in range(total)], len(subject.frames("train"))
-    shown = range(0, train, 3)
-    plate = None if resting is None else Plate.of([images[i] for i in shown], [labels[i] for i in shown])
-    for i in range(total):
+    labels = [resting.to_torso(subject.labels(i), face) for i, face in enumerate(found)]
+    images, shown = [subject.gt(i) for i in range(len(found))], range(0, len(subject.frames("train")), 3)
+    plate = Plate.of([images[i] for i in shown], [labels[i] for i in shown])
+    for i, image in enumerate(images):
         write_image(out / "parsing" / f"{i}.png", palette.encode(labels[i]))
-        write_image(out / "torso_imgs" / f"{i}.png", torso_image(images[i], labels[i], subject.background(), plate))
+        write_image(out / "torso_imgs" / f"{i}.png", torso_image(image, labels[i], subject.background(), plate))
     return Subject(out)
 
 
-def errors(subject: Subject, run: Path) -> tuple[float, float]:
-    """PSNR in dB within BAND pixels of the seam between head and torso, and over the rest of the head, of the test frames, with
-    tracked motion: how lips are predicted is another matter."""
-    torch = pytest.importorskip("torch")
-    import cv2
+def seam(labels: np.ndarray) -> np.ndarray:
+    """Within BAND pixels of where the head meets neck and torso, bool [H, W]."""
+    ring = np.ones((2 * BAND + 1, 2 * BAND + 1), bool)
+    head, body = (binary_dilation(np.isin(labels, part), ring) for part in (HEAD, BODY))
+    return head & body
 
+
+def squared_errors(subject: Subject, run: Path) -> list[np.ndarray]:
+    """Of each test frame [H, W], after a short training, with tracked motion: how lips are predicted is another matter."""
+    torch = pytest.importorskip("torch")
+    from d3talker.learning.rendering import back, camera
     from d3talker.method.adapt import train_identity
-    from d3talker.method.synthesis import TrainedTalker, back, camera
+    from d3talker.method.synthesis import TrainedTalker
 
     config = replace(
         MINI, gaussians=replace(MINI.gaussians, face_points=1500, mouth_points=100, max_points=2200), device="cpu",
@@ -158,22 +161,27 @@ def errors(subject: Subject, run: Path) -> tuple[float, float]:
     )
     train_identity(config, subject, subject.frames("train"), run, 0)
     trained, test = TrainedTalker(run, "cpu"), subject.frames("val")
-    drive, squares = trained.drive(subject, test), {"band": [], "rest": []}
+    drive, found = trained.drive(subject, test), []
     for k, frame in enumerate(test):
         picture = trained.frame(drive, k, camera(subject, frame, trained.device), back(subject, frame, trained.device))
-        off = ((picture - torch.from_numpy(subject.gt(frame.img_id)) / 255) ** 2).mean(-1).numpy()
-        labels = subject.labels(frame.img_id)
-        head, body = np.isin(labels, HEAD), np.isin(labels, (Label.NECK, Label.TORSO))
-        ring = np.ones((2 * BAND + 1, 2 * BAND + 1), np.uint8)
-        band = (cv2.dilate(head.astype(np.uint8), ring) > 0) & (cv2.dilate(body.astype(np.uint8), ring) > 0)
-        squares["band"].append(off[band])
-        squares["rest"].append(off[head & ~band])
-    band, rest = (-10 * np.log10(np.concatenate(squares[name]).mean()) for name in ("band", "rest"))
-    return float(band), float(rest)
+        found.append(((picture - torch.from_numpy(subject.gt(frame.img_id)) / 255) ** 2).mean(-1).numpy())
+    return found
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_seam_is_as_good_as_the_rest_of_the_head(learnt: tuple[Subject, list[Face], Resting], tmp_path: Path) -> None:
+    """About the seam by the masks that were learnt from, and about the one by the exact masks, in which all hair is the head's.
+
+    With the masks and the strips of before, the same training gave 25.1 dB there and 30.5 dB in the rest of the head.
+    """
     subject, found, resting = learnt
-    band, rest = errors(prepared_like(subject, tmp_path / "now", found, resting), tmp_path / "run")
-    assert band > rest - 1.0, f"{band:.2f} dB about the seam, {rest:.2f} dB in the rest of the head"
+    made = prepared_like(subject, tmp_path / "now", found, resting)
+    parts: dict[str, list[np.ndarray]] = {"learnt": [], "exact": [], "rest": []}
+    for frame, off in zip(made.frames("val"), squared_errors(made, tmp_path / "run"), strict=True):
+        exact = subject.labels(frame.img_id)
+        above = np.arange(SIZE)[:, None] < found[frame.img_id].chin[1] * SIZE / 256
+        parts["learnt"].append(off[seam(made.labels(frame.img_id))])
+        parts["exact"].append(off[seam(exact)])
+        parts["rest"].append(off[np.isin(exact, HEAD) & above & ~seam(exact)])
+    learnt_db, exact_db, rest = (-10 * np.log10(np.concatenate(part).mean()) for part in parts.values())
+    assert min(learnt_db, exact_db) > rest - 1.0, f"{learnt_db:.2f}, {exact_db:.2f} dB about the seams, {rest:.2f} dB in the rest"
