@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from baselines.trained.gaussiantalker.options import MINI, PRESETS, GaussianTalkerOptions, check
 from baselines.trained.shared.method import GAUSSIAN_DEVIATIONS, GaussianMethod
@@ -27,8 +27,8 @@ class GaussianTalker(GaussianMethod):
     def check(self, options: GaussianTalkerOptions) -> None:
         check(options)
 
-    def steps(self, options: Mapping[str, Any]) -> int:
-        return options["schedule"]["coarse"] + options["schedule"]["fine"]
+    def steps(self, options: GaussianTalkerOptions) -> int:
+        return options.schedule.coarse + options.schedule.fine
 
     def train(
         self, options: GaussianTalkerOptions, subject: Subject, frames: Sequence[Frame], out: Path, seed: int,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from baselines.trained.instag.options import ADAPTATION, MINI, PRESETS, InsTaGOptions, check
 from baselines.trained.shared.method import GAUSSIAN_DEVIATIONS, MINI_DEVIATION, SAMPLING_DEVIATION, GaussianMethod
@@ -34,13 +34,13 @@ class InsTaG(GaussianMethod):
     def check(self, options: InsTaGOptions) -> None:
         check(options)
 
-    def steps(self, options: Mapping[str, Any]) -> int:
-        s = options["schedule"]
-        return s["face"] + s["mouth"] + s["fuse"]
+    def steps(self, options: InsTaGOptions) -> int:
+        s = options.schedule
+        return s.face + s.mouth + s.fuse
 
-    def pretraining_steps(self, options: Mapping[str, Any]) -> int:
-        s = options["pretrain"]["schedule"]
-        return s["face"] + s["mouth"]
+    def pretraining_steps(self, options: InsTaGOptions) -> int:
+        s = options.pretrain.schedule
+        return s.face + s.mouth
 
     def train(
         self, options: InsTaGOptions, subject: Subject, frames: Sequence[Frame], out: Path, seed: int, general: Path | None = None,

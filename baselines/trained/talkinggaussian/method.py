@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from baselines.trained.shared.method import GAUSSIAN_DEVIATIONS, MINI_DEVIATION, SAMPLING_DEVIATION, GaussianMethod
 from baselines.trained.shared.options import HeadOptions, check_head
@@ -26,9 +26,9 @@ class TalkingGaussian(GaussianMethod):
     def check(self, options: HeadOptions) -> None:
         check_head(options)
 
-    def steps(self, options: Mapping[str, Any]) -> int:
-        s = options["schedule"]
-        return s["mouth"] + s["face"] + s["fuse"]
+    def steps(self, options: HeadOptions) -> int:
+        s = options.schedule
+        return s.mouth + s.face + s.fuse
 
     def train(
         self, options: HeadOptions, subject: Subject, frames: Sequence[Frame], out: Path, seed: int, general: Path | None = None,
