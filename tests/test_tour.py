@@ -17,7 +17,7 @@ def test_every_block_of_the_tour_runs(person: Path, tmp_path: Path, monkeypatch:
     mini = config.PRESETS["mini"]
     short = replace(
         mini, gaussians=replace(mini.gaussians, face_points=500, mouth_points=100, max_points=800),
-        schedule=replace(mini.schedule, face=50, mouth=27, fuse=25, warmup=10), refiner=replace(mini.refiner, steps=25),
+        schedule=replace(mini.schedule, face=26, mouth=12, fuse=2, warmup=10), refiner=replace(mini.refiner, steps=2),
     )
     monkeypatch.setitem(config.PRESETS, "mini", short)
     (tmp_path / "data").mkdir()

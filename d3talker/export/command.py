@@ -55,6 +55,7 @@ class ExportConfig:
 
 def run(config: ExportConfig) -> int:
     """Write the folder; returns 0.  Raises UserError for a folder that holds something else, and for parts that need a subject."""
+    from d3talker.method.adapt import CHECKPOINT
     from d3talker.method.synthesis import TrainedTalker
     from d3talker.people.media.mark import mark_now
     from d3talker.people.subject.checks import say_notes
@@ -67,6 +68,8 @@ def run(config: ExportConfig) -> int:
     parts = config.parts or (PARTS if config.subject is not None else PARTS[:1])
     if config.subject is None and set(parts) - {"gaussians"}:
         raise UserError("--subject is missing: all but the static Gaussians need the subject's cameras and sound")
+    if not (config.run_folder / CHECKPOINT).is_file():
+        raise UserError(f"{config.run_folder} holds no finished training of D³-Talker, whose heads alone can be exported so far")
     trained, mark = TrainedTalker(config.run_folder, config.device), mark_now(METHOD)
     comment = mark.metadata()["comment"]
     facts: dict[str, Any] = {"comment": comment, "made": mark.made, "run": config.run_folder.name, "axes": AXES, "files": {}}

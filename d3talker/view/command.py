@@ -38,4 +38,4 @@ def open_view(config: ViewConfig) -> Any:
         from d3talker.view.tracking import tracking_view
 
         return tracking_view(viser, config)
-    raise UserError(f"{config.path} is neither a finished training nor a subject folder")
+    raise UserError(f"{config.path} is neither a finished training of D³-Talker nor a subject folder")

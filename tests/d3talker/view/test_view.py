@@ -163,7 +163,7 @@ def test_only_its_own_names_are_answered(trained: Path, person: Path) -> None:
 
 def test_wrong_folders_are_refused(trained: Path, other_person: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     pytest.importorskip("viser")
-    assert cli.main(["view", str(tmp_path)]) == 2 and "neither a finished training nor a subject" in capsys.readouterr().err
+    assert cli.main(["view", str(tmp_path)]) == 2 and "neither a finished training of D³-Talker nor a subject" in capsys.readouterr().err
     assert cli.main(["view", str(trained)]) == 2 and "--subject is missing" in capsys.readouterr().err
     assert cli.main(["view", str(trained), "--subject", str(other_person)]) == 2
     assert "was trained on other data" in capsys.readouterr().err
