@@ -102,11 +102,11 @@ class LossConfig:
     """Similarity contrastive loss L_SC (eq. 10), pre-training only."""
     negative: float = 1.0  # InsTaG
     """InsTaG's negative contrast loss L_C, pre-training only."""
-    negative_units: Literal["metres", "network"] = "metres"  # InsTaG
-    """Units of the shifts whose product L_C is: metres, in which it is far below the image's loss, or the fields' own."""
-    others: Literal["learn", "still"] = "learn"
+    negative_units: Literal["metres", "network"] = "network"  # ours; in InsTaG's metres its gradient is 1e-7 of the image's
+    """Units of the shifts whose product L_C is: metres, or the fields' own, hundredths of a metre."""
+    others: Literal["learn", "still"] = "still"  # ours: the paper does not say
     """Whether L_SC pushes the other identities' fields away, too, or teaches identity k's own and the General Field alone."""
-    temperature: float = 0.1  # ours: the paper's tau has no value
+    temperature: float = 1.0  # ours: the paper's tau has no value; at 0.1 the loss and its gradient are gone within 100 steps
     """Temperature tau of L_SC."""
     normal: float = 0.01  # InsTaG, after half of the face's steps
     """Geometry loss on normals, adaptation only."""
