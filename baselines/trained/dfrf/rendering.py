@@ -39,6 +39,7 @@ class TrainedDFRF(Trained):
             self.options = from_dict(Options, state["options"])
             self.device = device_named(device)
             self.seconds: float = state["seconds"]
+            self.run, self.data = Path(run), state["job"]["data"]
             self.hearing = Hearing.from_state(state["hearing"])
             self.field = DFRFField(self.options.net, self.hearing.columns)
             self.field.load_state_dict(state["field"])

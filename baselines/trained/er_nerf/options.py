@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
-from baselines.trained.nerf.options import ScheduleConfig, SpaceConfig
+from baselines.trained.nerf.options import Driving, ScheduleConfig, SpaceConfig
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class RateConfig:
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Driving):
     """ER-NeRF."""
 
     net: NetConfig = field(default_factory=NetConfig)
@@ -79,14 +78,6 @@ class Options:
     """Their side in pixels."""
     eye_noise: float = 0.05
     """Uniform noise on the eye signal in training, up and down."""
-    audio_noise: float = 0.0  # ours: a few seconds of sound are else learnt by heart
-    """Noise on the standardised audio features in training, in standard deviations."""
-    features: Literal["auto", "deepspeech", "phonemes", "mel", "allphone", "hubert", "wav2vec2"] = "auto"
-    """Audio features; auto takes DeepSpeech's where the subject has them, else phonemes, else log-mel."""
-    eyes: Literal["loop", "still", "video"] = "loop"  # ours; the official code reads the test video's (an oracle)
-    """Eyes at test time: the training frames' in a loop, still, or the test video's own."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train and render."""
 
 
 PAPER = Options()

@@ -58,11 +58,8 @@ class ERTraining(RadianceTraining):
         return point_boxes(landmarks, range(68), self.views.size)
 
     def groups(self) -> list[dict[str, Any]]:
-        rates, field = self.options.rates, self.field
-        attention = [*field.audio.attention.parameters(), *field.audio.weights.parameters()]
-        grid = list(field.encoder.parameters())
-        taken = {id(p) for p in (*attention, *grid)}
-        rest = [p for p in field.parameters() if id(p) not in taken]
+        rates = self.options.rates
+        grid, attention, rest = self.parted(self.field.encoder)
         return [
             {"name": "grid", "params": grid, "lr": rates.grid, "weight_decay": 0.01},  # torch's default: the code names none
             {"name": "nets", "params": rest, "lr": rates.net, "weight_decay": 0.0},
@@ -71,10 +68,6 @@ class ERTraining(RadianceTraining):
 
     def new_optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         return torch.optim.AdamW(groups, betas=(self.options.rates.beta1, 0.99), eps=1e-8, fused=True)
-
-    def decay(self, done: float) -> float:
-        rates = self.options.rates
-        return rates.head_end**done if self.stage == "head" else rates.lips_end**done
 
     def eye(self, eye: Tensor) -> Tensor:
         noise = (2 * torch.rand(1, generator=self.generator) - 1) * self.options.eye_noise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -33,3 +34,17 @@ class ScheduleConfig:
     """Rays of a step."""
     checkpoint_seconds: float = 20.0  # ours
     """Seconds of training between two checkpoints; more where saving would take over 2 % of the time."""
+
+
+@dataclass(frozen=True)
+class Driving:
+    """What is heard, what drives the eyes, and where."""
+
+    audio_noise: float = 0.0  # ours: a few seconds of sound are else learnt by heart
+    """Noise on the standardised audio features in training, in standard deviations."""
+    features: Literal["auto", "deepspeech", "phonemes", "mel", "allphone", "hubert", "wav2vec2"] = "auto"
+    """Audio features; auto takes DeepSpeech's where the subject has them, else phonemes, else log-mel."""
+    eyes: Literal["loop", "still", "video"] = "loop"  # ours; the official code reads the test video's (an oracle)
+    """Eyes at test time: the training frames' in a loop, still, or the test video's own."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train and render."""

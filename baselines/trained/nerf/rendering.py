@@ -38,6 +38,7 @@ class TrainedRadiance(Trained):
             self.options = options or own
             self.device = device_named(device)
             self.seconds: float = state["seconds"]
+            self.run, self.data = Path(run), state["job"]["data"]
             self.hearing = Hearing.from_state(state["hearing"])
             self.feature_name = self.hearing.feature_name
             self.field = self.new_field(own, self.hearing.columns, state["frames"])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from baselines.trained.nerf.field import Code, Drawn, RadianceField, draw
 from baselines.trained.nerf.losses import load_perceptual
@@ -65,10 +65,6 @@ class RadianceTraining(Loop):
         """The method's optimiser."""
 
     @abstractmethod
-    def decay(self, done: float) -> float:
-        """What rates are multiplied with after the share `done` of the whole training (head stage) or of both (lips)."""
-
-    @abstractmethod
     def loss(self, drawn: Drawn, wanted: Target, code: Code, done: float) -> tuple[Tensor, Parts]:
         """The loss of a step on rays anywhere."""
 
@@ -79,6 +75,18 @@ class RadianceTraining(Loop):
     @abstractmethod
     def lip_target(self, index: int) -> Target:
         """What a step of the lips stage looks at."""
+
+    def decay(self, done: float) -> float:
+        """What rates are multiplied with after the share `done` of the head's steps, or in the lips stage of both."""
+        rates = self.options.rates
+        return rates.head_end**done if self.stage == "head" else rates.lips_end**done
+
+    def parted(self, *grids: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter], list[nn.Parameter]]:
+        """The field's parameters: of its grids, of the audio attention, and the others."""
+        attention = [*self.field.audio.attention.parameters(), *self.field.audio.weights.parameters()]
+        tables = [table for grid in grids for table in grid.parameters()]
+        taken = {id(p) for p in (*attention, *tables)}
+        return tables, attention, [p for p in self.field.parameters() if id(p) not in taken]
 
     def eye(self, eye: Tensor) -> Tensor:
         """A training frame's eye signal [1] on its way into the field."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
-from baselines.trained.nerf.options import ScheduleConfig, SpaceConfig
+from baselines.trained.nerf.options import Driving, ScheduleConfig, SpaceConfig
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class RateConfig:
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Driving):
     """RAD-NeRF."""
 
     net: NetConfig = field(default_factory=NetConfig)
@@ -77,14 +76,6 @@ class Options:
     schedule: StageConfig = field(default_factory=StageConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     rates: RateConfig = field(default_factory=RateConfig)
-    audio_noise: float = 0.0  # ours: a few seconds of sound are else learnt by heart
-    """Noise on the standardised audio features in training, in standard deviations."""
-    features: Literal["auto", "deepspeech", "phonemes", "mel", "allphone", "hubert", "wav2vec2"] = "auto"
-    """Audio features; auto takes DeepSpeech's where the subject has them, else phonemes, else log-mel."""
-    eyes: Literal["loop", "still", "video"] = "loop"  # ours; the official code reads the test video's (an oracle)
-    """Eyes at test time: the training frames' in a loop, still, or the test video's own."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train and render."""
 
 
 PAPER = Options()

@@ -85,11 +85,8 @@ class RADTraining(RadianceTraining):
         return boxes
 
     def groups(self) -> list[dict[str, Any]]:
-        rates, field = self.options.rates, self.field
-        attention = [*field.audio.attention.parameters(), *field.audio.weights.parameters()]
-        grids = [*field.encoder.parameters(), *field.ambient_encoder.parameters()]
-        taken = {id(p) for p in (*attention, *grids)}
-        rest = [p for p in field.parameters() if id(p) not in taken]
+        rates = self.options.rates
+        grids, attention, rest = self.parted(self.field.encoder, self.field.ambient_encoder)
         return [
             {"name": "grids", "params": grids, "lr": rates.grid}, {"name": "nets", "params": rest, "lr": rates.net},
             {"name": "audio attention", "params": attention, "lr": 5 * rates.net},
@@ -97,10 +94,6 @@ class RADTraining(RadianceTraining):
 
     def new_optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         return torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
-
-    def decay(self, done: float) -> float:
-        rates = self.options.rates
-        return rates.head_end**done if self.stage == "head" else rates.lips_end**done
 
     def grid_moves(self) -> bool:
         return self.stage == "head"  # main.py:127-129

@@ -122,12 +122,15 @@ def test_a_base_of_others_then_a_fresh_warp(person, other_person, tmp_path):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_budget_of_almost_nothing(name, person, tmp_path):
-    """Three frames: boxes, references and epochs must do with them."""
+def test_a_budget_of_almost_nothing(name, person, other_person, tmp_path):
+    """Three frames: boxes, references and epochs must do with them.  And no other person wears the head."""
     subject, method = Subject(person), METHODS[name]()
     method.train(method.tiny(), subject, subject.frames("train")[:3], tmp_path, 0)
     made, test = method.load(tmp_path, device="cpu"), subject.frames("val")[:2]
     picture = made.frame(made.drive(subject, test), 1, camera(subject, test[1], CPU), back(subject, test[1], CPU))
+    made.check_subject(subject)
+    with pytest.raises(UserError, match="trained on other data"):
+        made.check_subject(Subject(other_person))
     assert picture.shape == (64, 64, 3) and picture.isfinite().all() and picture.min() >= 0 and picture.max() <= 1
 
 
