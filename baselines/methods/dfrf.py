@@ -8,6 +8,7 @@ from pathlib import Path
 from baselines.adapter import Adapter, Native, Setting
 from baselines.recipe import LANDMARKS, TORSO, Recipe, Step
 from baselines.spec import HOUR, MethodSpec, table_1, table_2, table_3
+from baselines.trained.dfrf.method import DFRF
 
 SPEC = MethodSpec(
     name="dfrf",
@@ -84,4 +85,4 @@ def locate(folder: Path, setting: Setting) -> list[Native]:
     return [Native(frames, follows="poses")]
 
 
-ADAPTER = Adapter(locate=locate, run=RECIPE)
+ADAPTER = Adapter(locate=locate, run=RECIPE, train=DFRF())

@@ -7,6 +7,7 @@ from pathlib import Path
 from baselines.adapter import Adapter, Native, Setting
 from baselines.recipe import LANDMARKS, TORSO, Recipe, Step
 from baselines.spec import HOUR, MethodSpec, table_1, table_3
+from baselines.trained.rad_nerf.method import RADNeRF
 
 SPEC = MethodSpec(
     name="rad-nerf",
@@ -46,4 +47,4 @@ def locate(folder: Path, setting: Setting) -> list[Native]:
     return nerf_layout.locate(SPEC, folder, setting)
 
 
-ADAPTER = Adapter(locate=locate, run=RECIPE)
+ADAPTER = Adapter(locate=locate, run=RECIPE, train=RADNeRF())

@@ -133,14 +133,23 @@ class Trained(ABC):
     """A finished training.
 
     feature_name: the audio features that it hears.  notes: what a reader of its numbers must know of how it was trained.
+    run: its folder; data: hash of the subject's data that it was trained on, where it says so.  torso_mode: whether the real torso
+    stands behind the head, or one of its own.
     """
 
     device: torch.device
     feature_name: str
     notes: list[str]
+    run: Path
+    data: str | None = None
+    torso_mode: Literal["gt", "synthesised"] = "gt"
 
-    def check_subject(self, subject: Subject) -> None:  # noqa: B027  where the training does not say whose it is
-        """Raises UserError for a subject whose data this was not trained on."""
+    def check_subject(self, subject: Subject) -> None:
+        """Raises UserError when this was trained on other data than the folder holds: one head would wear another's body."""
+        if self.data is not None and self.data != subject.data_hash:
+            raise UserError(
+                f"{self.run} was trained on other data than {subject.root} holds; give the folder it was trained on, or train anew"
+            )
 
     @abstractmethod
     def drive(self, subject: Subject, frames: Sequence[Frame]) -> Any:

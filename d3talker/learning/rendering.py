@@ -59,8 +59,8 @@ def render(
     """Write the predictions folder of what `driven` gives.  method: its name; notes: of the manifest, before the training's."""
     shot = driven(trained, subject, frames, audio_file)
     writer = PredictionsWriter(
-        out, method=method, subject=subject.name, setting=shot.setting, first_img_id=shot.frames[0].img_id, torso_mode="gt",
-        source="d3talker", audio=shot.sound, notes=[*notes, *trained.notes],
+        out, method=method, subject=subject.name, setting=shot.setting, first_img_id=shot.frames[0].img_id,
+        torso_mode=trained.torso_mode, source="d3talker", audio=shot.sound, notes=[*notes, *trained.notes],
     )
     with writer:
         for index, frame in enumerate(track(shot.frames, f"rendering {subject.name}")):

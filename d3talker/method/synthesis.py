@@ -56,7 +56,7 @@ class TrainedTalker(Trained):
             self.config = driven_as(self.config, asked)
         self.device = device_of(self.config)
         self.seconds: float = state["seconds"]
-        self.run, self.data = run, state["job"].get("data")
+        self.run, self.data = Path(run), state["job"].get("data")
         signals: dict[str, Any] = state["signals"]
         self.statistics = AudioStatistics(**signals["statistics"])
         self.talker = _empty_talker(self.config, len(self.statistics.mean))
@@ -83,13 +83,6 @@ class TrainedTalker(Trained):
         self._leave_out(self.config.ablation.leave_out)
         self.anchors = {region: self.talker.anchors(region) for region in REGIONS}
         self._posed, self._refined, self._looked = Replayed(self._pose), Replayed(self._refine), False
-
-    def check_subject(self, subject: Subject) -> None:
-        """Raises UserError when this was trained on other data than the folder holds: one head would wear another's body."""
-        if self.data is not None and self.data != subject.data_hash:
-            raise UserError(
-                f"{self.run} was trained on other data than {subject.root} holds; give the folder it was trained on, or train anew"
-            )
 
     def _leave_out(self, part: str) -> None:
         if part == "refiner" and self.refiner is not None:

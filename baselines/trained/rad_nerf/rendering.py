@@ -37,7 +37,7 @@ class TrainedRAD(TrainedRadiance):
                 self.torso.load_state_dict(state["torso"])
                 self.background = (state["background"] / 255).to(self.device)
             self.torso.to(self.device).eval().requires_grad_(False)
-            self.notes.append("The torso is synthesised, over the subject's background.")
+            self.torso_mode = "synthesised"
 
     def new_field(self, options: Options, columns: int, frames: int) -> RADField:
         return RADField(options.net, columns, frames)
