@@ -107,4 +107,5 @@ def signature(method: str, config: Any, pretraining: Pretraining | None, motion:
     how = trained_here(method)
     value = without(asdict(config), {**how.neutral, "pretrain": ALL})
     start = {} if pretraining is None else {"pretrain": pretraining.key}
-    return {**value, **start, **({} if motion is None or not how.hears_motion else {"motion": motion})}
+    found = {**value, **start, **({} if motion is None or not how.hears_motion else {"motion": motion})}
+    return found or {"method": method}  # of a method without options: what is trained has some (Job.trained)
