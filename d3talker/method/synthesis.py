@@ -46,9 +46,10 @@ class TrainedTalker(Trained):
     def __init__(self, run: Path | str, config_device: str = "auto", asked: Config | None = None) -> None:
         """Read runs/.../adapt.safetensors; what drives it and what it leaves out is as it was trained, or as `asked`.
 
-        Raises UserError when it is missing, damaged or unfinished.
+        Raises UserError when it is missing, damaged, unfinished, or of a version with other parts.
         """
-        state = checkpoint.load(Path(run) / CHECKPOINT)
+        path = Path(run) / CHECKPOINT
+        state = checkpoint.load(path)
         if not state["done"]:
             raise UserError(f"{run} is not trained to its end; run the same training command again to go on")
         self.config: Config = replace(from_dict(Config, state["config"]), device=config_device)
@@ -57,6 +58,14 @@ class TrainedTalker(Trained):
         self.device = device_of(self.config)
         self.seconds: float = state["seconds"]
         self.run, self.data = Path(run), state["job"].get("data")
+        with checkpoint.usable(path):
+            self._take(state)
+        self._leave_out(self.config.ablation.leave_out)
+        self.anchors = {region: self.talker.anchors(region) for region in REGIONS}
+        self._posed, self._refined, self._looked = Replayed(self._pose), Replayed(self._refine), False
+
+    def _take(self, state: dict[str, Any]) -> None:
+        """What the checkpoint holds."""
         signals: dict[str, Any] = state["signals"]
         self.statistics = AudioStatistics(**signals["statistics"])
         self.talker = _empty_talker(self.config, len(self.statistics.mean))
@@ -80,9 +89,6 @@ class TrainedTalker(Trained):
             self.notes.append(f"Audio features: {self.feature_name}, where the paper has DeepSpeech's.")
         if not isinstance(self.motion, RidgeMotion) and self.motion.names != self.motion.model.inputs:
             self.notes.append(f"Facial motion: {STANDS_IN}.")
-        self._leave_out(self.config.ablation.leave_out)
-        self.anchors = {region: self.talker.anchors(region) for region in REGIONS}
-        self._posed, self._refined, self._looked = Replayed(self._pose), Replayed(self._refine), False
 
     def _leave_out(self, part: str) -> None:
         if part == "refiner" and self.refiner is not None:

@@ -166,3 +166,14 @@ def test_a_folder_of_something_else_is_left_alone(trained: Path, tmp_path: Path,
     (tmp_path / "mine.txt").write_text("mine")
     assert cli.main(["export", str(trained), "--out", str(tmp_path)]) == 2
     assert "holds no export" in capsys.readouterr().err and (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_a_checkpoint_of_another_version_is_one_sentence(trained: Path, tmp_path: Path, capsys) -> None:
+    from d3talker import checkpoint
+
+    state = checkpoint.load(trained / "adapt.safetensors")
+    state["model"] = {name.replace("means", "centres"): value for name, value in state["model"].items()}
+    checkpoint.save(tmp_path / "old" / "adapt.safetensors", state)
+    assert cli.main(["export", str(tmp_path / "old"), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "does not fit this d3talker" in error and error.count("\n") == 1 and not (tmp_path / "out").exists()
