@@ -32,6 +32,8 @@ class GaussianConfig:
     """Learning rate of the centres, times the cameras' extent in metres; falls to .36 of itself over a region's steps."""
     sh_lr: float = 2.5e-3  # 3DGS, InsTaG
     """Learning rate of colour."""
+    sh_every: int = 0  # not measured; 3DGS, InsTaG: 1000
+    """Steps after which D³-Talker draws one more band of a learning region's harmonics, from the zeroth on; 0 = all at once."""
     sh_rest_share: float = 1.0  # ours: 3DGS and InsTaG have 0.05
     """Share of it at which the bands above the zeroth learn."""
     opacity_lr: float = 0.05  # InsTaG

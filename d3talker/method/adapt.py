@@ -86,6 +86,7 @@ class Adaptation(Loop):
         with torch.no_grad():  # of the regions whose centres and fields do not learn in this stage
             self.anchors = {r: t.anchors(r) for r in still.get(self.stage, REGIONS)}
         self.frames = self.views.with_mouth(self.config.loss.mouth_pixels) if region == "mouth" else list(range(len(self.views)))
+        t.show_bands(self.stage, 0, 0)
         if self.stage == "refine":
             self.optimizer = self.density = None  # the refiner's trainer has its own optimiser
             self.coarse = Shelf(self._coarse, len(self.views), room(), batch=0)
@@ -139,6 +140,7 @@ class Adaptation(Loop):
         sample = draw_sample(self.views, self._drive(), index, options, self.generator, self.priors if shaped else None)
         slow = self.config.fields.adapt_lr_scale if self.pretrained and done < GENERAL_HELD else 1.0
         set_rates(self.optimizer, done, slow)
+        self.talker.show_bands(self.stage, self.step, self.config.gaussians.sh_every)
         loss, parts = self._loss(sample)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

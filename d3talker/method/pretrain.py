@@ -96,6 +96,8 @@ class Pretraining(Loop):
         contrasted = ablation.contrast != "none" and ablation.fields == "both"
         self.passes = [FieldPasses(t, region, contrasted) for t in self.talkers]
         self.learning = self._learning()
+        for talker in self.talkers:
+            talker.show_bands(self.stage, 0, 0)
         if region == "mouth":  # they see the face as adaptation will find it: its average (InsTaG pretrain_mouth.py:88-92)
             held = {name: value for name, value in self.average.items() if name not in self.learning}
             self.general.load_state_dict(held, strict=False)
@@ -117,6 +119,7 @@ class Pretraining(Loop):
         index = frames[int(torch.randint(len(frames), (1,), generator=self.generator))]
         sample = draw_sample(person.views, person.signals.drive, index, self.config.signals, self.generator)
         set_rates(self.optimizer, self.step / self.steps(), horizon=MEANS_HORIZON_PRETRAINING)
+        talker.show_bands(self.stage, self.visits[k], self.config.gaussians.sh_every)
         loss, parts = self._loss(k, sample)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

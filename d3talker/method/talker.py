@@ -92,6 +92,11 @@ class Talker(nn.Module):
         assert isinstance(gaussians, Gaussians)
         return gaussians
 
+    def show_bands(self, learning: str, step: int, every: int) -> None:
+        """Of the region that learns, draw one more band of harmonics after each `every` steps; of others, and for 0, all."""
+        for region in REGIONS:
+            self.gaussians(region).shown = step // every if every and region == learning else None
+
     def active_fields(self, region: Region) -> dict[str, DeformationField]:
         """The fields that the ablation leaves on, by name."""
         wanted = self.config.ablation.fields

@@ -163,7 +163,7 @@ def test_contrast_in_the_networks_units_and_its_pull_are_logged(person: Path, ot
             for field in (talker.identity.fields["face"], talker.general.fields["face"]):
                 torch.nn.init.normal_(field.decoder[1][2].weight, std=0.1, generator=generator)  # type: ignore[union-attr, index]
         sample = draw_sample(training.people[0].views, training.people[0].signals.drive, 3, None, training.generator)
-        values[units] = {name: float(value) for name, value in training._loss(0, sample)[1].items()}
+        values[units] = {name: float(value.detach()) for name, value in training._loss(0, sample)[1].items()}
     ratio = values["network"]["negative"] / values["metres"]["negative"]
     assert ratio == pytest.approx(CONFIG.fields.means_scale**-2, rel=1e-3)
     pulled = values["network"]["gradient/negative"] / values["metres"]["gradient/negative"]

@@ -156,3 +156,16 @@ def test_a_pretrained_field_deforms_from_the_first_step(person: Path) -> None:
         training.passes = lambda *a: called.append(1) or run(*a)  # type: ignore[assignment, func-returns-value]
         training.train_step()
         assert bool(called) == pretrained
+
+
+def test_bands_are_drawn_one_by_one() -> None:
+    config = replace(PAPER, gaussians=replace(PAPER.gaussians, sh_degree=2))
+    gaussians = {r: Gaussians(torch.zeros(3, 3), torch.full((3, 3), 0.01), 2) for r in REGIONS}
+    talker = Talker(config, General(config, 29), Identity(config, gaussians))
+
+    def degrees(stage: str, step: int, every: int) -> list[int]:
+        talker.show_bands(stage, step, every)
+        return [talker.gaussians(region).degree for region in REGIONS]
+
+    assert [degrees("face", step, 1000) for step in (0, 999, 1000, 2000, 9000)] == [[0, 2], [0, 2], [1, 2], [2, 2], [2, 2]]
+    assert degrees("mouth", 500, 1000) == [2, 0] and degrees("fuse", 0, 1000) == degrees("face", 0, 0) == [2, 2]
