@@ -38,11 +38,12 @@ def ground_truth(image: np.ndarray, labels: np.ndarray, background: np.ndarray) 
 def torso_image(truth: np.ndarray, labels: np.ndarray, background: np.ndarray, plate: Plate | None = None) -> np.ndarray:
     """Torso and neck as uint8 RGBA [H, W, 4], and behind the head what it hides of them, so that it may move over them.
 
-    What the plate knows from other frames stands there; else the official codes' strips, pushed up from the top of each column.
-    What no frame shows as torso nor as background takes the nearest colour of the torso.
+    Next to what is seen the official codes' strips, pushed up from the top of each column: no other frame has this frame's light.
+    Beyond them what the plate knows from other frames; what it knows neither as torso nor as background takes the nearest
+    colour of the torso.
     """
     height = labels.shape[0]
-    head, body, shown = np.isin(labels, HEAD), labels == Label.TORSO, np.isin(labels, BODY)
+    head, body = np.isin(labels, HEAD), labels == Label.TORSO
     column = np.ones((2 * _rows(3, height) + 1, 1), np.uint8)
     neck = cv2.dilate((labels == Label.NECK).astype(np.uint8), column) > 0
     picture = np.where(head[..., None], background, truth).astype(np.float32)  # no head in what is blurred below
@@ -54,14 +55,13 @@ def torso_image(truth: np.ndarray, labels: np.ndarray, background: np.ndarray, p
     laid = None if plate is None else plate.laid_on(truth)
     if laid is not None:
         known, seen, behind = laid
-        picture[head & seen] = known[head & seen]
-        shown |= head & seen
-        alpha = (alpha & ~(head & behind)) | (head & seen)
-    free = head & ~alpha & (True if laid is None else ~laid[2])
-    away = cv2.distanceTransform((~alpha).astype(np.uint8), cv2.DIST_L2, 5)
-    near = free & (away <= _rows(TORSO_ROWS if laid is None else NECK_ROWS, height))
-    picture = np.where(near[..., None], spread(picture.round().astype(np.uint8), shown), picture)
-    alpha |= near
+        fills = head & seen & ~alpha
+        picture[fills] = known[fills]
+        alpha = (alpha & ~(head & behind)) | fills
+        away = cv2.distanceTransform((~alpha).astype(np.uint8), cv2.DIST_L2, 5)
+        near = head & ~alpha & ~behind & (away <= _rows(NECK_ROWS, height))
+        picture = np.where(near[..., None], spread(picture.round().astype(np.uint8), np.isin(labels, BODY) | fills), picture)
+        alpha |= near
     picture[~alpha] = 0
     return np.dstack([picture.round().astype(np.uint8), np.where(alpha, 255, 0).astype(np.uint8)])
 
