@@ -110,7 +110,7 @@ MINI = replace(
     gaussians=replace(
         PAPER.gaussians, face_points=3500, max_points=6000, sh_degree=1, means_lr=5e-4, sh_lr=1e-2, scale_lr=1.5e-2, quat_lr=4e-3
     ),
-    density=replace(PAPER.density, start=50, grow_from=100, every=50, size_from=300),
+    density=replace(PAPER.density, start=50, grow_from=100, every=50, size_from=300, max_radius=80.0),
     network=replace(PAPER.network, channels=16, resolutions=(32, 64), planes_lr=5e-3, nets_lr=1e-3),
     loss=replace(PAPER.loss, vgg=0.0),
     schedule=replace(PAPER.schedule, coarse=800, fine=800, batch=4, sh_every=100),

@@ -140,7 +140,8 @@ class GaussianTalkerTraining(Loop):
             groups = [group for group in groups if group["name"] in ("means", "quats", "raw_scales")]
             nets: list[nn.Parameter] = list(net.canonical.parameters())
             radius = o.density.max_radius * self.clip.views.size[0] / 512
-            density = replace(o.density, dense_size=DENSE * self.extent, max_size=LARGEST * self.extent, max_radius=radius)
+            largest = max(LARGEST * self.extent, o.density.max_size)
+            density = replace(o.density, dense_size=DENSE * self.extent, max_size=largest, max_radius=radius)
             self.density = DensityControl(g, density, "face", o.gaussians.max_points, self.steps())
         else:
             apart = {id(p) for part in (net.canonical, net.planes) for p in part.parameters()}

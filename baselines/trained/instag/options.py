@@ -129,23 +129,24 @@ class InsTaGOptions(HeadOptions):
 
 
 PAPER = InsTaGOptions()
-_LESS = {"start": 100, "every": 50, "size_from": 360}
+# Few Gaussians are large ones.  A hundred steps bring an opacity back from its reset, fifty do not.
+_LESS = {"start": 100, "every": 100, "size_from": 360, "max_radius": 80.0}
 MINI = replace(
     PAPER,
     gaussians=replace(
         PAPER.gaussians, start="mesh", face_points=4000, mouth_points=800, max_points=6000, means_lr=3.2e-3, sh_lr=1e-2,
         scale_lr=1e-2, quat_lr=4e-3,
     ),
-    density=replace(PAPER.density, **_LESS, reset_every=360),  # type: ignore[arg-type]
-    mouth_density=replace(PAPER.mouth_density, **_LESS, reset_every=120),  # type: ignore[arg-type]
-    nets=replace(PAPER.nets, grid_lr=2e-2, mlp_lr=2e-3),
+    density=replace(PAPER.density, **_LESS, reset_every=400),  # type: ignore[arg-type]
+    mouth_density=replace(PAPER.mouth_density, **_LESS, reset_every=200),  # type: ignore[arg-type]
+    nets=replace(PAPER.nets, first_weights="he", grid_lr=2e-2, mlp_lr=4e-3),
     schedule=replace(PAPER.schedule, face=1200, mouth=400, fuse=200, sh_every=120),
     personal=replace(PAPER.personal, grid_lr=4e-3, mlp_lr=4e-4),
     hook=replace(PAPER.hook, low=3, high=15, rank=3),
     pretrain=replace(
         PAPER.pretrain, frames=500, sh_degree=1,
-        density=replace(PAPER.pretrain.density, start=300, every=25, size_from=1000),
-        mouth_density=replace(PAPER.pretrain.mouth_density, start=200, every=25, size_from=600),
+        density=replace(PAPER.pretrain.density, start=300, every=25, size_from=1000, max_radius=80.0),
+        mouth_density=replace(PAPER.pretrain.mouth_density, start=200, every=25, size_from=600, max_radius=80.0),
         schedule=replace(PAPER.pretrain.schedule, face=4000, mouth=1200, sh_every=400),
     ),
 )

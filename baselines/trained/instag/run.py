@@ -62,6 +62,7 @@ def train(
         head.nets.load_state_dict(shared["average"], strict=False)
     priors = load_priors(subject, frames) if options.loss.normal or options.loss.depth else None
     training = InsTaGTraining(options, head, clip, out, CHECKPOINT, seed, device, job, priors)
+    training.pretrained = shared is not None
     if shared is None:
         training.notes.append("Without pre-training: everything was learnt from this subject.")
     if priors is None:

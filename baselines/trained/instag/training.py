@@ -46,6 +46,7 @@ class InsTaGTraining(HeadTraining):
 
     title, stages = "instag", ("face", "mouth", "fuse")
     options: InsTaGOptions
+    pretrained = True  # else the universal nets learn at their whole rate from the start
 
     def begin_stage(self) -> None:
         super().begin_stage()
@@ -87,7 +88,7 @@ class InsTaGTraining(HeadTraining):
 
     def net_factor(self, region: Region, done: float) -> float:
         s = self.options.schedule
-        return s.held_rate if done < s.held else 0.5**done
+        return s.held_rate if self.pretrained and done < s.held else 0.5**done
 
     def shaped(self) -> bool:
         return self.stage == "face" and self.priors is not None and self.done >= self.options.schedule.geometry_from

@@ -105,10 +105,14 @@ class HeadTraining(Loop):
         self.frames.left.clear()
 
     def density_options(self, region: Region) -> DensityConfig:
-        """The region's density control, with sizes that follow from the extent and pixels from the pictures' size."""
+        """The region's density control, with sizes that follow from the extent and pixels from the pictures' size.
+
+        By a head that hardly moves a tenth of the extent would be a few millimetres, and prune the face: 1 cm is the least.
+        """
         config = self.options.density if region == "face" else self.options.mouth_density
         radius = config.max_radius * self.clip.views.size[0] / 512
-        return replace(config, dense_size=DENSE * self.extent, max_size=LARGEST * self.extent, max_radius=radius)
+        largest = max(LARGEST * self.extent, config.max_size)
+        return replace(config, dense_size=DENSE * self.extent, max_size=largest, max_radius=radius)
 
     def train_step(self) -> Parts:
         assert self.optimizer is not None

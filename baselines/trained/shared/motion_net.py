@@ -44,7 +44,8 @@ class MotionNet(nn.Module):
         super().__init__()
         grid: EncodingConfig = encoding or (config.encoding if region == "face" else config.mouth_encoding)
         self.audio = AudioEncoder(columns, config.width, config.window)
-        plain(self.audio)
+        if config.first_weights == "torch":
+            plain(self.audio)
         self.eye_net = EyeEncoder() if eyes else None
         self.field = DeformationField(
             region, grid, config.width, hidden, config.means_scale, attributes, gated=gated, eyes=eyes,

@@ -33,6 +33,9 @@ class NetConfig:
     """Width of the face's decoder."""
     mouth_hidden: int = 32  # TG motion_net.py:279-283
     """Width of the mouth's decoder."""
+    first_weights: Literal["torch", "he"] = "torch"  # TG, IT: torch's defaults
+    """How the audio encoder starts: as torch draws its layers, each of which passes on 0.4 of its signal, or by He's rule, with
+    which a few hundred steps wake it."""
     means_scale: float = 1e-2  # TG motion_net.py:201
     """What the decoder's shift is multiplied with to give metres."""
     grid_lr: float = 5e-3  # TG motion_net.py:220-222
