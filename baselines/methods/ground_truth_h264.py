@@ -22,7 +22,7 @@ SPEC = MethodSpec(
 def predict(subject: Subject, train: Sequence[Frame], test: Sequence[Frame], out: Path) -> None:
     """Encode the test frames with the project's H.264 settings, and write what a decoder makes of them."""
     from baselines.floors import write
-    from d3talker.people.media.video import CODECS, VideoWriter, read_frames
+    from d3talker.people.media.video import CRF, VideoWriter, read_frames
 
     height, width = subject.size
     with tempfile.TemporaryDirectory() as folder:
@@ -31,7 +31,7 @@ def predict(subject: Subject, train: Sequence[Frame], test: Sequence[Frame], out
             for frame in test:
                 video.write(subject.gt(frame.img_id))
         decoded = (frame[:height, :width] for frame in read_frames(path))
-        write(SPEC, subject, test, decoded, out, notes=[f"libx264, crf {CODECS['h264'][3]['crf']}, yuv420p"])
+        write(SPEC, subject, test, decoded, out, notes=[f"libx264, crf {CRF}, yuv420p"])
 
 
 ADAPTER = Adapter(locate=Skip("a floor is computed, it has no outputs"), run=predict)

@@ -44,7 +44,8 @@ def test_every_command_runs(page, subject, rendering, write_h264, tmp_path, monk
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "cnn2").symlink_to(subject.root)
     (tmp_path / "mirror.py").write_text(blocks(page)[1])
-    found = commands(page)
+    training = ("adapt", "render", "bench")  # minutes each: tests/test_docs.py sees that they are understood
+    found = [command for command in commands(page) if command[0] not in training]
     assert len(found) == 9 and found.pop()[0] == "compare"  # tests/reports/test_compare.py runs that one
     for command in found:
         command = ["1" if part == "10" else part for part in command]  # the tiny subject has no 10 s

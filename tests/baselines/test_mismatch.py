@@ -51,7 +51,7 @@ def accept(subject, tmp_path, write_h264):
 @pytest.mark.parametrize(("shift", "said"), [(1, "1 later"), (-1, "1 earlier"), (-5, "5 earlier")])
 def test_shifted(shift, said, rendering, refuse):
     frames = rendering([min(i + shift, 90) for i in VAL[:-1]])
-    refuse(frames, f"shows frames {said} than it should .* check its split and index origin")
+    refuse(frames, f"shows frames {said} than it should .* check its split and origin")
 
 
 def test_first_frame_mends_a_shift(rendering, accept, subject):

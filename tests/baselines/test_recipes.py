@@ -270,7 +270,7 @@ def test_floors_run_too(full, tmp_path):
     config = RunConfig("nearest-pose", full.root, tmp_path / "work", budget=BUDGET)
     out = run(config, lambda s, b: s.frames("train")[:25], lambda s: s.frames("val")[:-1])
     assert Predictions(out).manifest.method == "nearest-pose"
-    with pytest.raises(UserError, match="'d3talker' cannot be run from here: it is this project"):
+    with pytest.raises(UserError, match="'d3talker' cannot be run from here: it is trained here"):
         run(RunConfig("d3talker", full.root, tmp_path / "x"), lambda s, b: [], lambda s: s.frames("val"))
 
 

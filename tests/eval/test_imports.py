@@ -85,7 +85,7 @@ def test_it_becomes_a_job_of_its_own(tmp_path, monkeypatch):
 
     def tasks():
         imports = find_imports([f"10={tmp_path / 'p'}"], (), ())
-        request = Request(D3_V1, PAPER, (ToySubject("anna"),), methods=("mean-frame",), imports=imports)
+        request = Request(D3_V1, {"d3talker": PAPER}, (ToySubject("anna"),), methods=("mean-frame",), imports=imports)
         return [task for task in plan(request).tasks if task.predictions]
 
     write(tmp_path / "p")
@@ -110,7 +110,7 @@ def test_damaged_predictions_are_a_failed_job(tmp_path):
     write(tmp_path / "p")
     imports = find_imports([f"10={tmp_path / 'p'}"], (), ())
     (tmp_path / "p" / "frames.mkv").write_bytes(b"cut off")
-    request = Request(D3_V1, PAPER, (ToySubject("anna"),), methods=(), imports=imports)
+    request = Request(D3_V1, {"d3talker": PAPER}, (ToySubject("anna"),), methods=(), imports=imports)
     harness = toy_harness(tmp_path)
 
     class Stages(type(harness.stages)):

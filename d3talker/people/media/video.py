@@ -25,6 +25,7 @@ from d3talker.people.media.soundtrack import write_wav as write_wav
 
 HIGH_RANGE = {16: "HDR (PQ)", 18: "HDR (HLG)"}  # transfer characteristics of ITU-T H.273
 NOTED_FRAMES = 10  # that are looked at for notes
+CRF = 16  # of x264: less is better and larger
 CODECS = {
     "ffv1": ("ffv1", "bgr0", "pcm_s16le", {}),
     # with x264's macroblock tree, widths that are no multiple of 128 come out differently from run to run
@@ -168,7 +169,7 @@ class VideoWriter:
 
     def __init__(
         self, path: Path | str, *, codec: str, fps: float = FPS, audio: np.ndarray | None = None,
-        rate: int = SAMPLE_RATE, metadata: dict[str, str] | None = None, crf: int = 16,
+        rate: int = SAMPLE_RATE, metadata: dict[str, str] | None = None, crf: int = CRF,
     ) -> None:
         """rate: of `audio` in Hz.  crf: x264's constant rate factor, less is better and larger."""
         self.codec, self.fps, self.audio, self.rate, self.crf = codec, fps, audio, rate, crf
