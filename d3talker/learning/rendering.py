@@ -79,6 +79,22 @@ def back(subject: Subject, frame: Frame, device: torch.device) -> Tensor:
     return image(torch.from_numpy(subject.torso_over_background(frame.img_id)).to(device))
 
 
+def eyes_at_test(
+    trained: np.ndarray, filmed: np.ndarray | None, count: int, rule: str, rest: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """Signals of the eyes [count, E] that drive test frames.
+
+    rule: loop, the training frames' [T, E] there and back; still, `rest` in each frame; video, the filmed ones [count, E].
+    Raises UserError where a sound that was not filmed has none.
+    """
+    if rule == "video":
+        if filmed is None:
+            raise UserError("a foreign sound has no eyes of its own; use eyes loop or still")
+        return filmed
+    looped = trained[ping_pong(len(trained), count)]
+    return looped if rule == "loop" else np.broadcast_to(np.asarray(rest, looped.dtype), looped.shape)
+
+
 def ping_pong(length: int, count: int) -> np.ndarray:
     """Indices 0 ... length-1, back, and forth again, `count` of them."""
     if length == 1:

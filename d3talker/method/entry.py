@@ -77,6 +77,8 @@ class D3Talker(Method):
         return TrainedTalker(run, device, options)
 
     def driven(self, options: Config, motion: Path | None = None) -> list[str]:
+        if options.ablation.control == "audio":
+            return [EYES[options.signals.eyes]]  # no facial motion takes part
         source = options.signals.motion_source
         notes = [MOTION[source]] if source in MOTION else []
         if source == "predicted" and motion is not None:

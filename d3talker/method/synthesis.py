@@ -18,7 +18,7 @@ from d3talker.graphics.layers import Camera, Posed, compose
 from d3talker.graphics.options import REGIONS
 from d3talker.learning.contract import Stage, Trained
 from d3talker.learning.graphs import Replayed
-from d3talker.learning.rendering import ping_pong
+from d3talker.learning.rendering import eyes_at_test, ping_pong
 from d3talker.method.adapt import CHECKPOINT, load_model
 from d3talker.method.config import Config
 from d3talker.method.driving import Drive, drive, imported_rows
@@ -131,7 +131,7 @@ class TrainedTalker(Trained):
         """audio: normalised features [T, 16, C]; lips: expression [T, E] by sound; heard: imported coefficients [T, 64]; oracle
         [T, E] and filmed [T, 6]: expression and eyes tracked in the test video."""
         s = self.config.signals
-        eyes = filmed if filmed is not None else self.eyes[ping_pong(len(self.eyes), len(audio))] * (s.eyes == "loop")
+        eyes = eyes_at_test(self.eyes, filmed, len(audio), s.eyes)
         expression = oracle if lips is None else lips
         assert expression is not None
         if lips is not None:

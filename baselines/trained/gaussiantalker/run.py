@@ -19,7 +19,6 @@ from baselines.trained.gaussiantalker.training import (
     posed_batch,
 )
 from baselines.trained.shared.clip import Drive, load_clip
-from baselines.trained.shared.curriculum import BLINK_MAX
 from baselines.trained.shared.head import no_gaussians
 from baselines.trained.shared.job import job_of, still_head
 from baselines.trained.shared.trained import TrainedBaseline
@@ -28,6 +27,7 @@ from d3talker.graphics.render import rasterize
 from d3talker.learning.contract import device_named
 from d3talker.learning.loop import finished
 from d3talker.learning.start import start
+from d3talker.people.subject.action_units import BLINK_MAX
 from d3talker.people.subject.layout import Frame, Subject
 
 STAGE = "encode, deform, rasterise over the torso"

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from baselines.trained.gaussiantalker.network import Deformed, Network, Signals
 from baselines.trained.gaussiantalker.options import GaussianTalkerOptions
 from baselines.trained.shared.clip import Clip, camera_extent
-from baselines.trained.shared.curriculum import BLINK_MAX
 from baselines.trained.shared.head import resize
 from baselines.trained.shared.rates import means_factor, set_rates
 from d3talker.graphics.density import DensityControl
@@ -27,6 +26,7 @@ from d3talker.learning.loop import Loop, Parts
 from d3talker.learning.optimisers import gaussian_groups, optimiser
 from d3talker.learning.staging import send
 from d3talker.learning.views import image
+from d3talker.people.subject.action_units import BLINK_MAX
 from d3talker.weights import MissingWeights
 
 CHECKPOINT = "gaussiantalker.safetensors"

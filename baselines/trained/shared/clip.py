@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from baselines.trained.shared.curriculum import BLINK_MAX, Measures
+from baselines.trained.shared.curriculum import Measures
 from baselines.trained.shared.motion_net import Signals
-from baselines.trained.shared.options import Eyes
 from d3talker.errors import UserError
 from d3talker.learning.encoders import window
 from d3talker.learning.views import Views, load_views
 from d3talker.people.audio.statistics import AudioStatistics
-from d3talker.people.subject.action_units import read_unit
+from d3talker.people.subject.action_units import BLINK_MAX, read_unit
 from d3talker.people.subject.layout import Frame, Subject
 
 INNER_LIPS = slice(60, 68)  # of the 68 landmarks
@@ -126,14 +125,3 @@ def measure(subject: Subject, frames: Sequence[Frame], views: Views, eyes: np.nd
 def camera_extent(views: Views) -> float:
     """3DGS' unit of length in metres, for its rates and sizes."""
     return max(views.extent(), LEAST_EXTENT)
-
-
-def eyes_at_test(trained: np.ndarray, filmed: np.ndarray | None, count: int, mode: Eyes) -> np.ndarray:
-    """Action units [count, 6] that drive test frames: the training frames' [T, 6] there and back, none, or the filmed ones."""
-    from d3talker.learning.rendering import ping_pong
-
-    if mode == "video":
-        if filmed is None:
-            raise UserError("a foreign sound has no eyes of its own; use eyes loop or still")
-        return filmed
-    return trained[ping_pong(len(trained), count)] * (mode == "loop")

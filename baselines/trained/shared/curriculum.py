@@ -14,7 +14,6 @@ from d3talker.graphics.options import Region
 
 LIPS_START = 0.2  # TG train_face.py:96-103: the window of lip heights moves from here up to 1
 LEAST = 5  # frames that a window must hold; the nearest to it join where fewer lie inside
-BLINK_MAX = 2.0  # AU45 is clipped there
 
 
 class Measures(NamedTuple):

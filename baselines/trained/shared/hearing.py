@@ -12,7 +12,7 @@ from torch import Tensor
 
 from d3talker.errors import UserError
 from d3talker.learning.encoders import window
-from d3talker.learning.rendering import ping_pong
+from d3talker.learning.rendering import eyes_at_test
 from d3talker.people.audio.features import OWN
 from d3talker.people.audio.statistics import AudioStatistics
 from d3talker.people.subject.action_units import BLINK_MAX
@@ -81,18 +81,12 @@ class Hearing:
 
     def drive_by(self, features: np.ndarray, eyes: Eyes) -> SoundDrive:
         """Signals of any sound by its features [T, 16, C], normalised by its own mean and spread where it is long enough."""
-        if eyes == "video":
-            raise UserError("a foreign sound has no eyes of its own; use eyes loop")
         own = AudioStatistics.of(features[:, OWN]) if len(features) >= SHORTEST_OWN else self.statistics
         return self._drive(own.apply(features), self._eyes(len(features), eyes, None))
 
     def _eyes(self, count: int, rule: Eyes, filmed: np.ndarray | None) -> np.ndarray:
-        """The training frames' eyes in a loop, back and forth; still; or the test video's own."""
-        if rule == "video":
-            assert filmed is not None
-            return filmed
-        looped = self.eyes[ping_pong(len(self.eyes), count)]
-        return looped if rule == "loop" else np.broadcast_to(np.median(self.eyes, 0), looped.shape)
+        """By the suite's rule; at rest an eye is open as usual, whatever its signal measures."""
+        return eyes_at_test(self.eyes, filmed, count, rule, np.median(self.eyes, 0))
 
     @staticmethod
     def _drive(audio: np.ndarray, eyes: np.ndarray) -> SoundDrive:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from baselines.trained.shared.clip import Drive, Hearing, drive_of, eyes_at_test
+from baselines.trained.shared.clip import Drive, Hearing, drive_of
 from d3talker import checkpoint
 from d3talker.errors import UserError
 from d3talker.learning.contract import Trained, device_named
+from d3talker.learning.rendering import eyes_at_test
 from d3talker.options import from_dict
 from d3talker.people.subject.layout import Frame, Subject
 
